@@ -1,0 +1,116 @@
+"""The lazy command table, and the one place where an error becomes words and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+
+import click
+
+from cvl import __version__
+from cvl.cli.terminal import Terminal
+from cvl.core.names import did_you_mean
+from cvl.errors import CvlError, UsageError
+
+# Command -> (module, one line of help). Importing a command imports what it needs, so the table
+# does not.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("run", "Build, run or test an example."),
+    "list": ("list", "List the examples within reach."),
+    "info": ("info", "Show inputs, outputs and needs of an example."),
+    "validate": ("validate", "Check manifests."),
+    "doctor": ("doctor", "Check Docker, GPU, disk and folders."),
+    "ps": ("ps", "List runs."),
+    "logs": ("logs", "Show the log of a run."),
+    "stop": ("stop", "Stop a run."),
+    "gc": ("gc", "Remove what is no longer needed."),
+}
+
+
+class LazyGroup(click.Group):
+    """Loads a command's module when the command is used; `cvl --help` loads none."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"cvl.cli.commands.{COMMANDS[name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            raise UsageError(
+                f"there is no command {args[0]!r}",
+                hint=did_you_mean(args[0], COMMANDS, "cvl "),
+                code="unknown_command",
+            )
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog="cvl run EXAMPLE predict --help shows the options of an example.",
+)
+@click.version_option(__version__, "-V", "--version", message="cvl %(version)s")
+def app() -> None:
+    """Run and chain generative video and voice models in containers."""
+
+
+def run_app(argv: list[str]) -> int:
+    """Run one command and return its exit code."""
+    terminal = Terminal(command=_command_name(argv), json="--json" in argv, debug="--debug" in argv)
+    try:
+        status = app.main(args=argv, prog_name="cvl", standalone_mode=False, obj=terminal)
+        return status if isinstance(status, int) else 0
+    except CvlError as error:
+        if terminal.debug:
+            traceback.print_exc()
+        terminal.fail(error)
+        return error.status
+    except click.ClickException as error:
+        terminal.fail(_usage(error))
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        return _internal(error, terminal)
+
+
+def _command_name(argv: list[str]) -> str:
+    return next((argument for argument in argv if not argument.startswith("-")), "")
+
+
+def _usage(error: click.ClickException) -> UsageError:
+    """click's own words, with our hint."""
+    if isinstance(error, click.NoSuchOption):
+        hint = f"did you mean {error.possibilities[0]}?" if error.possibilities else ""
+        return UsageError(f"there is no option {error.option_name}", hint=hint or "see --help")
+    message = error.format_message().strip().rstrip(".")
+    return UsageError(message[:1].lower() + message[1:], hint="see --help")
+
+
+def _internal(error: Exception, terminal: Terminal) -> int:
+    """A bug of ours: say so in one line; the traceback is there for who asks."""
+    if terminal.debug:
+        traceback.print_exc()
+    told = CvlError(
+        f"internal error: {type(error).__name__}: {error}",
+        hint="run it again with --debug and report what it prints",
+        code="internal",
+    )
+    terminal.fail(told)
+    sys.stderr.flush()
+    return told.status

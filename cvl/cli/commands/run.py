@@ -1,0 +1,188 @@
+"""`cvl run EXAMPLE build|predict|test`: options of cvl and of the example in any order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cvl.cli.example_options import input_params, output_params, split, step_params
+from cvl.cli.options import catalog, common_params
+from cvl.cli.terminal import Terminal
+from cvl.core.names import did_you_mean
+from cvl.errors import UsageError
+from cvl.ops.examples import Example
+from cvl.ops.request import Options, Request
+from cvl.store.config import Config, load_config
+
+VERBS = {
+    "build": "Build the image (the images, for a pipeline).",
+    "predict": "Run it on your inputs.",
+    "test": "Run it on its own samples and write a JUnit file.",
+}
+PROGRESS = ("auto", "tty", "plain", "json", "quiet")
+
+
+def _runner_params() -> list[click.Parameter]:
+    """cvl's own options of `run`, the same for every example and verb."""
+    declared = [
+        click.option(
+            "--gpus", metavar="SPEC", help="all, none, a count, device=0,1 or a GPU's UUID."
+        ),
+        click.option(
+            "--offload", metavar="MODE", help="Rung of the offload ladder, true or false."
+        ),
+        click.option("--seed", type=int, metavar="N", help="Same seed, same bytes."),
+        click.option("--overwrite", is_flag=True, help="Replace files that are there."),
+        click.option("--no-cache", is_flag=True, help="Run although the result is known."),
+        click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
+        click.option("--timeout", type=click.FloatRange(min=0.001), metavar="S", help="Per step."),
+        click.option("--progress", type=click.Choice(PROGRESS), help="How progress is shown."),
+        click.option("-q", "--quiet", is_flag=True, help="Print the output path, nothing else."),
+        click.option("--junit", metavar="FILE", help="JUnit file of test. [junit-EXAMPLE.xml]"),
+        click.option("--base-image", metavar="REF", help="Base image of builds."),
+        *common_params(),
+    ]
+    holder: Any = lambda: None  # noqa: E731  (click keeps the options of a decorated function on it)
+    for decorator in reversed(declared):
+        holder = decorator(holder)
+    return list(reversed(holder.__click_params__))
+
+
+class RunCommand(click.Command):
+    """Finds the example and the verb among the options, then parses with the example's own options
+    added. Words before them are parsed as well, so that cvl's options may stand anywhere."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words, rest = _positionals(self.params, args)
+        if not words:
+            if {"--help", "-h"} & set(args):
+                click.echo(self.get_help(ctx))
+                ctx.exit()
+            raise UsageError("which example?", hint="cvl list shows them")
+        ctx.meta["words"], ctx.meta["rest"] = words, rest
+        return []
+
+
+def _positionals(params: list[click.Parameter], args: list[str]) -> tuple[list[str], list[str]]:
+    """The first two words that are neither an option of cvl nor its value, and everything else."""
+    takes_value = {
+        flag
+        for param in params
+        if isinstance(param, click.Option) and not param.is_flag
+        for flag in param.opts
+    }
+    words: list[str] = []
+    rest: list[str] = []
+    index = 0
+    while index < len(args) and len(words) < 2:
+        token = args[index]
+        if token.startswith("-") and len(token) > 1:
+            rest.append(token)
+            if token in takes_value and index + 1 < len(args):
+                index += 1
+                rest.append(args[index])
+        else:
+            words.append(token)
+        index += 1
+    return words, [*rest, *args[index:]]
+
+
+@click.command(
+    cls=RunCommand,
+    params=_runner_params(),
+    options_metavar="",
+    epilog="cvl run EXAMPLE predict --help shows the options of an example.",
+)
+@click.pass_context
+def command(ctx: click.Context, /, **_: Any) -> int:
+    """Build, run or test an example: cvl run EXAMPLE build|predict|test [options]"""
+    terminal: Terminal = ctx.obj
+    words, rest = ctx.meta["words"], ctx.meta["rest"]
+    config = load_config()
+    terminal.examples = _early_examples(rest)
+    found = catalog(terminal, config)
+    example = found.find(words[0])
+    verb = words[1] if len(words) > 1 else ""
+    if verb not in VERBS and not (not verb and {"--help", "-h"} & set(rest)):
+        raise UsageError(
+            f"{example.name} has no verb {verb!r}" if verb else f"what should {example.name} do?",
+            hint=did_you_mean(verb, VERBS) or "choose from: build, predict, test",
+        )
+    values = _parse(ctx, example, verb, rest)
+    return 0 if values is None else _dispatch(terminal, config, found, example, verb, values)
+
+
+def _early_examples(rest: list[str]) -> tuple[str, ...]:
+    """--examples decides which example is meant, so it is read before the rest."""
+    folders = []
+    for index, token in enumerate(rest):
+        if token == "--examples" and index + 1 < len(rest):
+            folders.append(rest[index + 1])
+        elif token.startswith("--examples="):
+            folders.append(token.partition("=")[2])
+    return tuple(folders)
+
+
+def _parse(
+    ctx: click.Context, example: Example, verb: str, rest: list[str]
+) -> dict[str, Any] | None:
+    """The options as values, or None when --help was answered."""
+    params = list(command.params)
+    title = example.manifest.summary
+    if verb == "predict":
+        manifest = example.manifest
+        own = [*input_params(manifest), *output_params(manifest)]
+        params = [*own, *step_params(manifest, rest), *params]
+    elif not verb:
+        title += "\n\n\b\n" + "\n".join(f"{name:8} {text}" for name, text in VERBS.items())
+    sub = click.Command(f"{example.name} {verb}".strip(), params=params, help=title)
+    context = click.Context(sub, info_name=f"cvl run {sub.name}", max_content_width=80)
+    context.help_option_names = ["-h", "--help"]
+    try:
+        sub.parse_args(context, rest)
+    except click.exceptions.Exit:
+        return None
+    return dict(context.params)
+
+
+def _dispatch(
+    terminal: Terminal,
+    config: Config,
+    found: Any,
+    example: Example,
+    verb: str,
+    values: dict[str, Any],
+) -> int:
+    """Only here, with the command line understood, is the rest of cvl imported."""
+    from cvl.cli import running
+
+    terminal.json, terminal.debug = values["as_json"], values["debug"]
+    terminal.quiet = values["quiet"] or values["progress"] == "quiet"
+    settings = running.Settings(
+        progress=values["progress"] or config.progress,
+        base_image=values["base_image"] or config.base_image,
+        build_network=config.build_network,
+        dry_run=values["dry_run"],
+    )
+    if verb == "build":
+        return running.build(terminal, settings, found, example)
+    if verb == "test":
+        junit = Path(values["junit"] or f"junit-{example.name}.xml")
+        return running.test(terminal, settings, found, example, junit, _options(values, config))
+    inputs, outputs, steps = split(values)
+    outputs = {(name or ""): path for name, path in outputs.items()}
+    request = Request(example, inputs, outputs, steps, _options(values, config))
+    return running.predict(terminal, settings, found, request)
+
+
+def _options(values: dict[str, Any], config: Config) -> Options:
+    return Options(
+        gpus=values["gpus"] or config.gpus or None,
+        offload=values["offload"],
+        overwrite=values["overwrite"],
+        use_cache=not values["no_cache"],
+        timeout_s=values["timeout"],
+        seed=values["seed"],
+    )

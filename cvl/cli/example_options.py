@@ -1,0 +1,113 @@
+"""The declared inputs and outputs of an example as command-line options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cvl.core.manifest import InputSpec, Manifest, OutputSpec, PipelineManifest
+
+INPUT, OUTPUT = "input__", "output__"
+
+
+def input_params(manifest: Manifest) -> list[click.Parameter]:
+    """One option per input, underscore and hyphen both accepted. Values stay text: they are checked
+    by the same code that checks an HTTP request."""
+    return [_input_option(name, spec) for name, spec in manifest.inputs.items()]
+
+
+def output_params(manifest: Manifest) -> list[click.Parameter]:
+    """--output for the main one, and --output-NAME for each."""
+    names = list(manifest.outputs)
+    first = manifest.outputs[names[0]]
+    default = f" [{first.default}]" if isinstance(first, OutputSpec) else ""
+    params: list[click.Parameter] = [
+        click.Option(
+            ["--output", "-o", OUTPUT], metavar="PATH", help=f"Where {names[0]} goes.{default}"
+        )
+    ]
+    if len(names) > 1:
+        params += [_output_option(name, manifest.outputs[name]) for name in names]
+    return params
+
+
+def step_params(manifest: Manifest, tokens: list[str]) -> list[click.Parameter]:
+    """`--talk.sway 0`: options of a pipeline's steps, as far as the command line uses any."""
+    if not isinstance(manifest, PipelineManifest):
+        return []
+    used = {
+        t.partition("=")[0] for t in tokens if t.startswith("--") and "." in t.partition("=")[0]
+    }
+    return [click.Option([name, f"step__{name[2:]}"], hidden=True) for name in sorted(used)]
+
+
+def _flags(name: str) -> list[str]:
+    return list(dict.fromkeys((f"--{name.replace('_', '-')}", f"--{name}")))
+
+
+def _input_option(name: str, spec: InputSpec) -> click.Option:
+    flags = [*_flags(name), f"{INPUT}{name}"]
+    if spec.type == "boolean":
+        hyphen = name.replace("_", "-")
+        both = [f"--{hyphen}/--no-{hyphen}", f"{INPUT}{name}"]
+        if "_" in name:
+            both.insert(1, f"--{name}/--no_{name}")
+        return click.Option(both, default=None, help=_help(spec))
+    return click.Option(
+        flags, metavar=_metavar(spec), multiple=spec.type == "list", default=None, help=_help(spec)
+    )
+
+
+def _metavar(spec: InputSpec) -> str:
+    if spec.item_type == "choice":
+        shown = "|".join(str(choice) for choice in spec.choices)
+        return f"[{shown}]" if len(shown) <= 40 else "CHOICE"
+    names = {"string": "TEXT", "integer": "N", "number": "X", "json": "JSON", "directory": "DIR"}
+    return names.get(spec.item_type, "FILE")
+
+
+def _help(spec: InputSpec) -> str:
+    parts = [spec.help] if spec.help else []
+    if spec.item_type == "choice" and len("|".join(map(str, spec.choices))) > 40:
+        parts.append(f"One of: {', '.join(map(str, spec.choices))}.")
+    if spec.min is not None and spec.max is not None:
+        parts.append(f"[{spec.min:g} to {spec.max:g}]")
+    if spec.type == "list":
+        parts.append("(repeatable)")
+    if spec.required:
+        parts.append("[required]")
+    elif spec.default is not None:
+        shown = str(spec.default).lower() if isinstance(spec.default, bool) else str(spec.default)
+        parts.append(f"[default: {shown}]")
+    return " ".join(parts)
+
+
+def _output_option(name: str, spec: OutputSpec | str) -> click.Option:
+    flags = [f"--output-{name.replace('_', '-')}", f"{OUTPUT}{name}"]
+    if "_" in name:
+        flags.insert(1, f"--output-{name}")
+    text = f"Where {name} goes."
+    if isinstance(spec, OutputSpec) and spec.optional:
+        text += " Made only when asked for."
+    return click.Option(flags, metavar="PATH", help=text)
+
+
+def split(
+    values: dict[str, Any],
+) -> tuple[dict[str, Any], dict[str, str], dict[str, dict[str, Any]]]:
+    """Parsed options as (inputs, outputs, options of steps); those not given are left out."""
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, str] = {}
+    steps: dict[str, dict[str, Any]] = {}
+    for key, value in values.items():
+        if value is None or value == ():
+            continue
+        if key.startswith(INPUT):
+            inputs[key[len(INPUT) :]] = list(value) if isinstance(value, tuple) else value
+        elif key.startswith(OUTPUT):
+            outputs[key[len(OUTPUT) :]] = value
+        elif key.startswith("step__"):
+            step, _, name = key[len("step__") :].partition(".")
+            steps.setdefault(step, {})[name] = value
+    return inputs, outputs, steps

@@ -1,0 +1,50 @@
+"""Options that every command has, and what they turn into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from cvl.cli.terminal import Terminal
+from cvl.ops.examples import Catalog
+from cvl.store.config import Config, load_config
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--examples, --json and --debug; the command gets the Terminal as its first argument."""
+    function = click.pass_obj(_with_terminal(function))
+    for option in reversed(common_params()):
+        function = option(function)
+    return function
+
+
+def common_params() -> list[Callable[..., Any]]:
+    """The decorators of the shared options."""
+    return [
+        click.option(
+            "--examples", multiple=True, metavar="DIR", help="Folder with examples (repeatable)."
+        ),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
+        click.option("--debug", is_flag=True, help="Show tracebacks."),
+    ]
+
+
+def _with_terminal(function: Callable[..., Any]) -> Callable[..., Any]:
+    import functools
+
+    @functools.wraps(function)
+    def call(terminal: Terminal, *args: Any, **options: Any) -> Any:
+        terminal.examples = tuple(options.pop("examples"))
+        terminal.json = options.pop("as_json")
+        terminal.debug = options.pop("debug")
+        return function(terminal, *args, **options)
+
+    return call
+
+
+def catalog(terminal: Terminal, config: Config | None = None) -> Catalog:
+    """The examples within reach of this command."""
+    config = config or load_config()
+    return Catalog(terminal.examples, config.examples)

@@ -1,0 +1,128 @@
+"""The verbs of `cvl run`, with signals and progress around them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvl.cli.progress import make_report
+from cvl.cli.terminal import Terminal
+from cvl.errors import CvlError
+from cvl.ops.build_all import build_example
+from cvl.ops.dryrun import plan_of
+from cvl.ops.examples import Catalog, Example
+from cvl.ops.predict import RunResult, run_request
+from cvl.ops.request import Options, Request, check_request
+from cvl.ops.selftest import run_selftest
+from cvl.ops.session import Session, new_run_id
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is shown and built."""
+
+    progress: str
+    base_image: str
+    build_network: str
+    dry_run: bool
+
+
+@contextmanager
+def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
+    """A session that listens to signals and reports progress."""
+    session = Session(base_image=settings.base_image, build_network=settings.build_network)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, lambda number, frame: session.cancel.request(number))
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    mode = "quiet" if terminal.quiet else settings.progress
+    with make_report(mode) as report:
+        session.report = report
+        yield session
+
+
+def build(terminal: Terminal, settings: Settings, catalog: Catalog, example: Example) -> int:
+    """`cvl run X build`."""
+    with _session(terminal, settings) as session:
+        images = build_example(session, catalog, example)
+    data = [
+        {"example": name, "image": image.id, "tag": image.tag, "built": image.built}
+        for name, image in images.items()
+    ]
+    terminal.data({"images": data}, "\n".join(image.tag for image in images.values()))
+    return 0
+
+
+def predict(terminal: Terminal, settings: Settings, catalog: Catalog, request: Request) -> int:
+    """`cvl run X predict`."""
+    if settings.dry_run:
+        checked = check_request(catalog, request, new_run_id())
+        plan = plan_of(catalog, checked)
+        terminal.data(plan.data, plan.text)
+        return 0
+    with _session(terminal, settings) as session:
+        result = run_request(session, catalog, request)
+    _tell(terminal, result)
+    return 0
+
+
+def _tell(terminal: Terminal, result: RunResult) -> None:
+    for name in result.unchanged:
+        terminal.message(f"{name}: the same bytes are there already")
+    if not all(step.cached for step in result.steps.values()):
+        terminal.message(f"{result.example}: {result.seconds:.1f} s, seed {result.seed}")
+    terminal.data(run_data(result), "\n".join(result.outputs.values()))
+
+
+def run_data(result: RunResult) -> dict[str, Any]:
+    """A finished run as JSON data."""
+    return {
+        "run": result.run,
+        "example": result.example,
+        "seed": result.seed,
+        "outputs": result.outputs,
+        "unchanged": list(result.unchanged),
+        "seconds": round(result.seconds, 3),
+        "log": result.log,
+        "warnings": result.warnings,
+        "steps": {
+            name: {
+                "cached": step.cached,
+                "key": step.key,
+                "image": step.image,
+                "seconds": round(step.seconds, 3),
+                "metrics": step.metrics,
+            }
+            for name, step in result.steps.items()
+        },
+    }
+
+
+def test(
+    terminal: Terminal,
+    settings: Settings,
+    catalog: Catalog,
+    example: Example,
+    junit: Path,
+    options: Options,
+) -> int:
+    """`cvl run X test`: exit 0 when it passed, the failure's own code when not; a JUnit file
+    always."""
+    with _session(terminal, settings) as session:
+        report = run_selftest(session, catalog, example, junit, options)
+    data = {
+        "example": example.name,
+        "passed": report.failure is None,
+        "seconds": round(report.seconds, 3),
+        "junit": str(junit),
+    }
+    failure: CvlError | None = report.failure
+    if failure is not None:
+        terminal.fail(failure, data)
+        return failure.status
+    terminal.message(f"{example.name}: passed in {report.seconds:.1f} s")
+    terminal.data(data, str(junit))
+    return 0

@@ -1,0 +1,166 @@
+"""What a manifest's own types cannot say: names, defaults, samples, and the graph of one
+pipeline."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from cvl.core.inputs import coerce
+from cvl.core.manifest import (
+    FILE_TYPES,
+    InputSpec,
+    Manifest,
+    ModelManifest,
+    OutputSpec,
+    PipelineManifest,
+)
+from cvl.core.media import extensions_for
+from cvl.core.names import did_you_mean, is_identifier
+from cvl.core.references import parse_reference
+from cvl.core.yaml_source import Document, Location
+from cvl.errors import InputError
+
+# The runner's own options; an input of the same name could not be reached.
+RESERVED = frozenset(
+    (
+        "gpus", "offload", "overwrite", "dry_run", "no_cache", "timeout", "progress", "quiet",
+        "json", "output", "seed", "help", "debug", "explain", "examples", "engine", "count",
+        "base_image", "junit", "version", "device", "dtype",
+    )
+)  # fmt: skip
+
+
+def check_manifest(manifest: Manifest, document: Document, folder: str) -> None:
+    """Raise ManifestError for the first thing that is wrong."""
+    if manifest.name != folder:
+        raise document.error(
+            ("name",), f"name is {manifest.name!r} but the folder is {folder!r}", "make them equal"
+        )
+    for section, names in (("inputs", manifest.inputs), ("outputs", manifest.outputs)):
+        for name in names:
+            _check_identifier(document, (section, name), name)
+    if not manifest.outputs:
+        raise document.error(("outputs",), "at least one output is needed")
+    for name, spec in manifest.inputs.items():
+        _check_input(document, name, spec)
+    if isinstance(manifest, ModelManifest):
+        _check_model(manifest, document)
+    else:
+        _check_steps(manifest, document)
+    _check_samples(manifest, document)
+
+
+def _check_identifier(document: Document, at: Location, name: str) -> None:
+    if not is_identifier(name):
+        raise document.error(
+            at, f"{name!r} is not a name", "use lower-case letters, digits and underscores"
+        )
+
+
+def _check_input(document: Document, name: str, spec: InputSpec) -> None:
+    at: Location = ("inputs", name)
+    if name in RESERVED:
+        raise document.error(at, f"{name!r} is an option of cvl itself", "call the input otherwise")
+    if spec.item_type == "choice" and not spec.choices:
+        raise document.error(at, f"input {name!r} is a choice without choices")
+    if spec.type != "list" and spec.of is not None:
+        raise document.error((*at, "of"), f"'of' goes with type list, not {spec.type}")
+    if spec.pattern is not None:
+        try:
+            re.compile(spec.pattern)
+        except re.error as error:
+            raise document.error((*at, "pattern"), f"not a regular expression: {error}") from None
+    if spec.default is not None:
+        _check_value(document, (*at, "default"), name, spec, spec.default)
+
+
+def _check_value(document: Document, at: Location, name: str, spec: InputSpec, value: Any) -> None:
+    try:
+        coerce(name, spec, value)
+    except InputError as error:
+        raise document.error(at, error.message, error.hint) from None
+
+
+def _check_model(manifest: ModelManifest, document: Document) -> None:
+    for name, output in manifest.outputs.items():
+        _check_output(document, name, output)
+    for index, weights in enumerate(manifest.weights):
+        if bool(weights.repo) == bool(weights.url):
+            raise document.error(("weights", index), "weights need either repo or url")
+        if weights.url and not (re.fullmatch(r"[0-9a-f]{64}", weights.sha256) and weights.size):
+            raise document.error(("weights", index), "weights from a url need sha256 and size")
+    if manifest.resources.gpu == "required" and manifest.resources.gpus < 1:
+        raise document.error(("resources", "gpus"), "a required GPU cannot be fewer than one")
+
+
+def _check_output(document: Document, name: str, output: OutputSpec) -> None:
+    at: Location = ("outputs", name)
+    if "/" in output.default or output.default in ("", ".", ".."):
+        raise document.error((*at, "default"), f"{output.default!r} is not a plain file name")
+    extension = output.default.rpartition(".")[2].lower()
+    allowed = output.formats or extensions_for(output.type)
+    if output.type == "directory" or not allowed:
+        return
+    if extension not in allowed:
+        raise document.error(
+            (*at, "default"),
+            f"{output.default!r} is not one of the formats of {name!r}",
+            f"choose from: {', '.join(allowed)}",
+        )
+
+
+def _check_steps(manifest: PipelineManifest, document: Document) -> None:
+    """Names and references of this file alone; what the steps use is checked by core/graph.py."""
+    if not manifest.steps:
+        raise document.error(("steps",), "a pipeline needs at least one step")
+    for name, step in manifest.steps.items():
+        _check_identifier(document, ("steps", name), name)
+        if name == "inputs":
+            raise document.error(("steps", name), "a step cannot be called 'inputs'")
+        for key, value in {"uses": step.uses, **step.with_}.items():
+            at: Location = ("steps", name, "uses" if key == "uses" else "with")
+            at = at if key == "uses" else (*at, key)
+            _check_reference(manifest, document, at, value)
+    for name, value in manifest.outputs.items():
+        if parse_reference(value) is None:
+            raise document.error(
+                ("outputs", name), f"output {name!r} is not a reference", "write ${step.output}"
+            )
+        _check_reference(manifest, document, ("outputs", name), value)
+
+
+def _check_reference(
+    manifest: PipelineManifest, document: Document, at: Location, value: Any
+) -> None:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _check_reference(manifest, document, (*at, index), item)
+        return
+    if not isinstance(value, str) or "${" not in value:
+        return
+    reference = parse_reference(value)
+    if reference is None:
+        raise document.error(at, f"{value!r} is not a reference", "write ${step.output} alone")
+    source, field = reference
+    if source == "inputs":
+        if field not in manifest.inputs:
+            hint = did_you_mean(field, manifest.inputs)
+            raise document.error(at, f"{value} names no input of this pipeline", hint)
+    elif source not in manifest.steps:
+        hint = did_you_mean(source, ["inputs", *manifest.steps])
+        raise document.error(at, f"{value} names no step of this pipeline", hint)
+
+
+def _check_samples(manifest: Manifest, document: Document) -> None:
+    for name, value in manifest.samples.items():
+        if name not in manifest.inputs:
+            hint = did_you_mean(name, manifest.inputs)
+            raise document.error(("samples", name), f"sample {name!r} names no input", hint)
+        spec = manifest.inputs[name]
+        if spec.item_type in FILE_TYPES:
+            paths = value if isinstance(value, list) else [value]
+            if not all(isinstance(path, str) and path for path in paths):
+                raise document.error(("samples", name), f"sample {name!r} is not a path")
+        else:
+            _check_value(document, ("samples", name), name, spec, value)

@@ -1,0 +1,76 @@
+"""A container as a value before it is one, and what the engine reports of it afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A bind mount; `source` is an absolute host path."""
+
+    source: str
+    target: str
+    read_only: bool
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """Everything that the engine is asked for; the hardening is in here, not in the adapter."""
+
+    name: str
+    image: str
+    command: tuple[str, ...]
+    working_dir: str
+    user: str
+    groups: tuple[str, ...]
+    environment: dict[str, str]
+    labels: dict[str, str]
+    mounts: tuple[Mount, ...]
+    tmpfs: dict[str, str]
+    network: str
+    memory: int
+    shm: int
+    pids: int
+    file_size: int
+    gpus: tuple[str, ...] = ()
+    security: tuple[str, ...] = ("no-new-privileges",)
+    userns: str = ""
+    stop_grace_s: int = 10
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """What `inspect` says."""
+
+    running: bool
+    exit_code: int
+    oom_killed: bool
+    error: str
+    started: bool
+
+
+@dataclass(frozen=True)
+class FoundContainer:
+    """A container of ours that the engine still has."""
+
+    id: str
+    labels: dict[str, str]
+    running: bool
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What was read from the engine, once per command."""
+
+    name: str
+    version: str
+    memory: int
+    rootless: bool = False
+    userns_remap: bool = False
+    selinux: bool = False
+    snap: bool = False
+    nvidia: bool = False
+    root_dir: str = ""
+    cgroup_version: str = ""
+    security: tuple[str, ...] = field(default_factory=tuple)

@@ -1,0 +1,171 @@
+"""The graph of a pipeline: order, and whether what flows along its edges fits. All of it is known
+before the first container starts; a choice in `uses` is checked for every choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cvl.core.inputs import coerce
+from cvl.core.manifest import FILE_TYPES, InputSpec, Manifest, OutputSpec, PipelineManifest, Step
+from cvl.core.names import did_you_mean
+from cvl.core.references import parse_reference, references_in
+from cvl.core.yaml_source import Document, Location
+from cvl.errors import CvlError, InputError
+
+Lookup = Callable[[str], Manifest]
+
+
+def order(pipeline: PipelineManifest, document: Document) -> list[str]:
+    """Step names so that each comes after what it needs; ManifestError names a cycle."""
+    needs = {name: dependencies(step) for name, step in pipeline.steps.items()}
+    done: list[str] = []
+    while len(done) < len(needs):
+        ready = [n for n in needs if n not in done and needs[n] <= set(done)]
+        if not ready:
+            stuck = [name for name in needs if name not in done]
+            raise document.error(
+                ("steps", stuck[0]), f"steps need each other in a circle: {', '.join(stuck)}"
+            )
+        done += ready
+    return done
+
+
+def dependencies(step: Step) -> set[str]:
+    """Names of the steps whose outputs a step uses."""
+    values = [step.uses, *step.with_.values()]
+    found = {source for value in values for source, _ in references_in(value)}
+    return found - {"inputs"}
+
+
+def used_by(pipeline: PipelineManifest, step: Step, inputs: Mapping[str, Any] | None) -> list[str]:
+    """Examples that a step may use: every choice, or with `inputs` the one that was chosen."""
+    reference = parse_reference(step.uses)
+    if reference is None:
+        return [step.uses]
+    if inputs is not None:
+        return [str(inputs[reference[1]])]
+    return [str(choice) for choice in pipeline.inputs[reference[1]].choices]
+
+
+def check_graph(pipeline: PipelineManifest, document: Document, lookup: Lookup) -> None:
+    """Raise ManifestError for a cycle, an unknown example, input or output, or types that do not
+    fit."""
+    order(pipeline, document)
+    for name, step in pipeline.steps.items():
+        _check_uses(pipeline, document, name, step)
+        for example in used_by(pipeline, step, None):
+            manifest = _find(document, ("steps", name, "uses"), example, lookup)
+            _check_step(pipeline, document, lookup, name, step, manifest)
+    for name, value in pipeline.outputs.items():
+        source_type(pipeline, document, lookup, ("outputs", name), value)
+
+
+def _check_uses(pipeline: PipelineManifest, document: Document, name: str, step: Step) -> None:
+    reference = parse_reference(step.uses)
+    at: Location = ("steps", name, "uses")
+    if reference is None:
+        return
+    if reference[0] != "inputs" or pipeline.inputs[reference[1]].type != "choice":
+        raise document.error(at, f"{step.uses} is not an input of type choice")
+
+
+def _find(document: Document, at: Location, example: str, lookup: Lookup) -> Manifest:
+    try:
+        return lookup(example)
+    except CvlError as error:
+        raise document.error(at, error.message, error.hint) from None
+
+
+def _check_step(
+    pipeline: PipelineManifest,
+    document: Document,
+    lookup: Lookup,
+    name: str,
+    step: Step,
+    manifest: Manifest,
+) -> None:
+    for key, value in step.with_.items():
+        at: Location = ("steps", name, "with", key)
+        if key not in manifest.inputs:
+            hint = did_you_mean(key, manifest.inputs)
+            raise document.error(at, f"{manifest.name} has no input {key!r}", hint)
+        spec = manifest.inputs[key]
+        if parse_reference(value) is None and not isinstance(value, list):
+            _check_literal(document, at, key, spec, value)
+            continue
+        for item in value if isinstance(value, list) else [value]:
+            if parse_reference(item) is None:
+                _check_literal(document, at, key, spec, [item])
+                continue
+            given = source_type(pipeline, document, lookup, at, item)
+            if not fits(given, spec):
+                wanted = f"list of {spec.of}" if spec.type == "list" else spec.type
+                raise document.error(
+                    at, f"{item} is {given}, but {key!r} of {manifest.name} is {wanted}"
+                )
+    for key, spec in manifest.inputs.items():
+        if spec.required and key not in step.with_:
+            raise document.error(
+                ("steps", name),
+                f"{manifest.name} needs {key!r}",
+                f"add {key}: ${{...}} to its with",
+            )
+
+
+def _check_literal(document: Document, at: Location, key: str, spec: InputSpec, value: Any) -> None:
+    if spec.item_type in FILE_TYPES:
+        raise document.error(at, f"{key!r} is a file: use a reference, never a path")
+    try:
+        coerce(key, spec, value)
+    except InputError as error:
+        raise document.error(at, error.message, error.hint) from None
+
+
+def source_type(
+    pipeline: PipelineManifest, document: Document, lookup: Lookup, at: Location, value: str
+) -> str:
+    """Type of what a reference names; the same for every choice, or it is an error."""
+    reference = parse_reference(value)
+    assert reference is not None
+    source, field = reference
+    if source == "inputs":
+        return pipeline.inputs[field].item_type
+    types: set[str] = set()
+    for example in used_by(pipeline, pipeline.steps[source], None):
+        manifest = _find(document, at, example, lookup)
+        if field not in manifest.outputs:
+            hint = did_you_mean(field, manifest.outputs)
+            raise document.error(at, f"{example} has no output {field!r}", hint)
+        types.add(output_spec(manifest, field, lookup).type)
+    if len(types) > 1:
+        raise document.error(
+            at, f"{value} is {' or '.join(sorted(types))}, depending on the choice"
+        )
+    return types.pop()
+
+
+def output_spec(
+    manifest: Manifest, name: str, lookup: Lookup, inputs: Mapping[str, Any] | None = None
+) -> OutputSpec:
+    """The declaration behind an output; through a pipeline, that of the step that makes it. With
+    `inputs`, by the choice that was made; without, by the first one."""
+    output = manifest.outputs[name]
+    if isinstance(output, OutputSpec):
+        return output
+    assert isinstance(manifest, PipelineManifest)
+    reference = parse_reference(output)
+    assert reference is not None
+    step = manifest.steps[reference[0]]
+    example = used_by(manifest, step, inputs)[0]
+    return output_spec(lookup(example), reference[1], lookup)
+
+
+def fits(given: str, spec: InputSpec) -> bool:
+    """May a value of type `given` go into an input of `spec`?"""
+    wanted = spec.item_type
+    if given == wanted:
+        return True
+    if wanted == "file":
+        return given in FILE_TYPES - {"directory"}
+    return (given, wanted) in (("choice", "string"), ("string", "choice"), ("integer", "number"))

@@ -1,0 +1,154 @@
+"""The name of how a step ended, read from everything that is known of it.
+
+Exit codes lie: 137 is an out-of-memory kill, `docker kill`, a stop that had to be forced, or the
+program's own; a child killed for memory can leave exit 3 or even 0. So the engine's OOM flag, our
+own record of who asked to stop, and the result that cvl_inside wrote are read before the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cvl.errors import (
+    Cancelled,
+    CvlError,
+    EngineError,
+    GpuError,
+    InputError,
+    MemoryFault,
+    OutputError,
+    StepError,
+    TimeoutFault,
+)
+
+EXIT_INPUT, EXIT_OOM, EXIT_OUTPUT = 65, 75, 76
+StopReason = Literal["", "cancelled", "timeout", "engine_lost"]
+GPU_LOST = "Failed to initialize NVML: Unknown Error"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The facts of an ended container."""
+
+    exit_code: int
+    oom_killed: bool
+    engine_error: str
+    stop_reason: StopReason
+    signum: int = 0
+    result: dict[str, Any] = field(default_factory=dict)
+    log_tail: str = ""
+    memory_limit: int = 0
+    timeout_s: float | None = None
+
+
+def failure_of(ending: Ending, step: str, log_path: str) -> CvlError | None:
+    """The error that this ending is, or None when the program succeeded."""
+    stopped = _stopped(ending, step)
+    if stopped is not None:
+        return stopped
+    result = ending.result
+    status = result.get("status")
+    if ending.exit_code == EXIT_OOM and status == "oom":
+        return _device_oom(step, str(result.get("device", "")))
+    if ending.exit_code != 0 and ending.oom_killed:
+        return _container_oom(step, ending.memory_limit)
+    if ending.exit_code == EXIT_INPUT and status == "input":
+        return InputError(
+            str(result.get("message", "bad input")),
+            hint=str(result.get("hint", "")),
+            code=str(result.get("code") or "bad_input"),
+        )
+    if ending.exit_code == EXIT_OUTPUT and status == "output":
+        return OutputError(f"{step}: {result.get('message', 'bad output')}", hint=_log(log_path))
+    if ending.engine_error:
+        return _engine_said(ending.engine_error)
+    if ending.exit_code != 0:
+        return _program_failed(ending, step, log_path)
+    return None
+
+
+def warning_of(ending: Ending, step: str) -> str | None:
+    """A child was killed for memory and the program went on to succeed: worth a warning."""
+    if ending.exit_code == 0 and ending.oom_killed:
+        return f"{step}: a process in the container was killed for memory; the outputs were checked"
+    return None
+
+
+def _stopped(ending: Ending, step: str) -> CvlError | None:
+    if ending.stop_reason == "cancelled":
+        return Cancelled(ending.signum)
+    if ending.stop_reason == "timeout":
+        return TimeoutFault(
+            f"{step} took longer than {ending.timeout_s:g} s and was stopped",
+            hint="give it more with --timeout SECONDS",
+        )
+    if ending.stop_reason == "engine_lost":
+        return EngineError(
+            f"the container engine was lost while {step} ran",
+            hint="start it and run the command again; nothing was published",
+            code="engine_lost",
+        )
+    return None
+
+
+def _device_oom(step: str, device: str) -> MemoryFault:
+    where = {"cuda": "GPU memory", "mps": "GPU memory"}.get(device, "memory")
+    return MemoryFault(
+        f"{step} ran out of {where}",
+        hint="try --offload model, a smaller size or fewer frames",
+        code="device_out_of_memory" if device in ("cuda", "mps") else "out_of_memory",
+    )
+
+
+def _container_oom(step: str, limit: int) -> MemoryFault:
+    return MemoryFault(
+        f"{step} was killed for memory at its limit of {limit / 1e9:.1f} GB",
+        hint="free memory, use a smaller input, or raise resources.memory_limit_gb of the example",
+        code="container_out_of_memory",
+    )
+
+
+def _engine_said(error: str) -> CvlError:
+    text = error.strip().splitlines()[-1] if error.strip() else error
+    if "could not select device driver" in error or "nvidia-container" in error.lower():
+        return GpuError(
+            f"the GPU could not be given to the container: {text}",
+            hint="install nvidia-container-toolkit, then run: nvidia-ctk runtime configure "
+            "--runtime=docker",
+            code="gpu_not_available",
+        )
+    return EngineError(f"the container could not be run: {text}", hint="run: cvl doctor")
+
+
+def _program_failed(ending: Ending, step: str, log_path: str) -> CvlError:
+    message = str(ending.result.get("message", "")) or _last_line(ending.log_tail)
+    if GPU_LOST in ending.log_tail:
+        return GpuError(
+            f"{step} lost the GPU while it ran",
+            hint="a `systemctl daemon-reload` does that; run the command again",
+            code="gpu_lost",
+        )
+    how = _how_it_ended(ending.exit_code)
+    return StepError(
+        f"{step} failed ({how})" + (f": {message}" if message else ""), hint=_log(log_path)
+    )
+
+
+def _how_it_ended(code: int) -> str:
+    if code == 137:
+        return "exit 137: killed, not by cvl and not for the container's memory limit"
+    if code == 153:
+        return "exit 153: a file grew over the size limit"
+    if code in (126, 127):
+        return f"exit {code}: its image has no `python` to run /app/predict.py with"
+    return f"signal {code - 128}" if code > 128 else f"exit {code}"
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else ""
+
+
+def _log(path: str) -> str:
+    return f"the whole log: {path}" if path else ""

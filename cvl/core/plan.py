@@ -1,0 +1,178 @@
+"""A step before it runs: StepSpec says what (portable, keyed), Placement where (host paths, uid,
+GPUs)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from cvl.core.manifest import Expect
+
+KEY_VERSION = 1
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A file input by content: what the key sees, and the name it has in the container."""
+
+    sha256: str
+    size: int
+    extension: str
+
+
+@dataclass(frozen=True)
+class OutputRequest:
+    """An output that was asked for; `extension` without the dot."""
+
+    type: str
+    extension: str
+    expect: Expect = field(default_factory=Expect)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Hard limits of a container; bytes, seconds, counts. timeout_s None: no limit."""
+
+    memory: int
+    shm: int
+    file_size: int
+    pids: int
+    tmp: int
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class StepSpec:
+    """What a step is. Equal specs with equal code give equal bytes."""
+
+    example: str
+    step: str
+    context: str
+    """sha256 of the build context, or the reference of a prebuilt image."""
+    inputs: dict[str, Any]
+    """name -> JSON value, StagedFile, or a list of either."""
+    outputs: dict[str, OutputRequest]
+    seed: int
+    seed_given: bool
+    """False: any result of these inputs will do, whatever seed it was made with."""
+    device: str
+    dtype: str
+    offload: str
+    exact_offload: bool
+    network: bool
+    secrets: tuple[str, ...]
+    cache: str
+    runtime: str
+    """sha256 of the part of cvl_inside that can change results."""
+    limits: Limits
+    weights: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a step runs on this machine."""
+
+    run_id: str
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    work: str
+    """Private folder of this step: inputs/, out/, control/, scratch/."""
+    inside: str
+    jit: str
+    gpus: tuple[str, ...] = ()
+
+
+def to_plain(value: Any) -> Any:
+    """Frozen values as JSON data."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    return value
+
+
+def step_key(spec: StepSpec, code: str, *, any_seed: bool = False) -> str:
+    """sha256 (hex) of everything that decides the bytes of the result, with `code` as code
+    identity.
+
+    Not in it: paths, times, limits, GPU, exact offload rungs, secrets' values. With `any_seed`, the
+    key under which a result is found by somebody who asked for no seed in particular.
+    """
+    document = {
+        "version": KEY_VERSION,
+        "example": spec.example,
+        "code": code,
+        "inputs": to_plain(spec.inputs),
+        "outputs": to_plain(spec.outputs),
+        "seed": None if any_seed else spec.seed,
+        "device": spec.device,
+        "dtype": spec.dtype,
+        "offload": None if spec.exact_offload else spec.offload,
+        "runtime": spec.runtime,
+        "weights": to_plain(spec.weights),
+    }
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+INPUTS = PurePosixPath("/cvl/inputs")
+OUT = PurePosixPath("/cvl/out")
+CONTROL = PurePosixPath("/cvl/control")
+SCRATCH = PurePosixPath("/cvl/scratch")
+JIT = PurePosixPath("/cvl/jit")
+INSIDE = PurePosixPath("/app/cvl_inside")
+HOME = PurePosixPath("/home/cvl")
+PROTOCOL = 1
+
+
+def input_file_name(name: str, file: StagedFile, index: int | None = None) -> str:
+    """Name of a staged input below /cvl/inputs; never the caller's own name."""
+    stem = name if index is None else f"{name}.{index}"
+    return f"{stem}.{file.extension}" if file.extension else stem
+
+
+def output_file_name(name: str, request: OutputRequest) -> str:
+    """Name of an output below /cvl/out."""
+    return f"{name}.{request.extension}" if request.extension else name
+
+
+def request_for(spec: StepSpec, secrets: dict[str, str]) -> dict[str, Any]:
+    """The request that goes to the container over stdin: paths as the container sees them."""
+    return {
+        "protocol": PROTOCOL,
+        "inputs": {name: _container_value(name, value) for name, value in spec.inputs.items()},
+        "outputs": {
+            name: str(OUT / output_file_name(name, output)) for name, output in spec.outputs.items()
+        },
+        "expect": {
+            name: {"type": output.type, "expect": to_plain(output.expect)}
+            for name, output in spec.outputs.items()
+        },
+        "options": {
+            "seed": spec.seed,
+            "device": spec.device,
+            "dtype": spec.dtype,
+            "offload": spec.offload,
+        },
+        "secrets": secrets,
+    }
+
+
+def _container_value(name: str, value: Any) -> Any:
+    if isinstance(value, StagedFile):
+        return str(INPUTS / input_file_name(name, value))
+    if isinstance(value, list):
+        return [
+            str(INPUTS / input_file_name(name, item, index))
+            if isinstance(item, StagedFile)
+            else item
+            for index, item in enumerate(value)
+        ]
+    return value

@@ -1,0 +1,107 @@
+"""The hardening policy: what a predict container may do. One function, one value out of it.
+
+Every line has its evidence in failures measured on a real engine: Docker's default noexec /tmp
+breaks Triton, inductor and numba; its 64 MB /dev/shm breaks data loaders; a uid without a passwd
+entry breaks torch; an image's own LD_PRELOAD or NVIDIA_VISIBLE_DEVICES acts unless overridden.
+"""
+
+from __future__ import annotations
+
+from cvl.core.container import ContainerSpec, EngineFacts, Mount
+from cvl.core.plan import CONTROL, HOME, INPUTS, INSIDE, JIT, OUT, SCRATCH, Placement, StepSpec
+
+COMMAND = ("python", "/app/predict.py")
+GRACE_S = 10
+CACHES = (
+    "XDG_CACHE_HOME", "TORCH_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR",
+    "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "CUDA_CACHE_PATH",
+)  # fmt: skip
+
+
+def container_for(
+    spec: StepSpec,
+    placement: Placement,
+    facts: EngineFacts,
+    *,
+    image: str,
+    name: str,
+    labels: dict[str, str],
+) -> ContainerSpec:
+    """The container of one step, hardened."""
+    uid, gid = container_user(placement, facts)
+    return ContainerSpec(
+        name=name,
+        image=image,
+        command=COMMAND,
+        working_dir="/app",
+        user=f"{uid}:{gid}",
+        groups=() if uid == 0 else tuple(str(group) for group in placement.groups),
+        environment=environment(spec, placement),
+        labels=labels,
+        mounts=_mounts(placement),
+        tmpfs={
+            "/tmp": f"exec,nosuid,nodev,mode=1777,size={spec.limits.tmp}",
+            "/run": "nosuid,nodev,mode=1777,size=16777216",
+            str(HOME): f"exec,nosuid,nodev,mode=0700,uid={uid},gid={gid},size={spec.limits.tmp}",
+        },
+        network="bridge" if spec.network else "none",
+        memory=spec.limits.memory,
+        shm=spec.limits.shm,
+        pids=spec.limits.pids,
+        # A limit under the size of /dev/shm would stop files there as well.
+        file_size=max(spec.limits.file_size, spec.limits.shm),
+        gpus=placement.gpus,
+        security=("no-new-privileges", *(("label=disable",) if facts.selinux else ())),
+        userns="host" if facts.userns_remap else "",
+        stop_grace_s=GRACE_S,
+    )
+
+
+def container_user(placement: Placement, facts: EngineFacts) -> tuple[int, int]:
+    """(uid, gid) in the container that own what they write as the caller on the host.
+
+    In a rootless engine the caller's uid is mapped to 0; anywhere else a uid is itself.
+    """
+    return (0, 0) if facts.rootless else (placement.uid, placement.gid)
+
+
+def environment(spec: StepSpec, placement: Placement) -> dict[str, str]:
+    """Variables of a predict container. Never a token, never a value of an input."""
+    values = {
+        "CVL_CONTROL": str(CONTROL),
+        "CVL_JIT_CACHE": str(JIT),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+        "HOME": str(HOME),
+        "USER": "cvl",
+        "LOGNAME": "cvl",
+        "TMPDIR": str(SCRATCH),
+        "LD_PRELOAD": "",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_TOKEN_PATH": "/dev/null",
+        "HF_HOME": str(HOME / ".cache/huggingface"),
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+        "NVIDIA_VISIBLE_DEVICES": ",".join(placement.gpus) or "none",
+        "NVIDIA_DRIVER_CAPABILITIES": "compute,utility,video",
+    }
+    values.update({name: str(JIT / name.lower()) for name in CACHES})
+    if spec.network:
+        del values["HF_HUB_OFFLINE"], values["TRANSFORMERS_OFFLINE"]
+    return values
+
+
+def _mounts(placement: Placement) -> tuple[Mount, ...]:
+    work = placement.work
+    return (
+        Mount(f"{work}/inputs", str(INPUTS), read_only=True),
+        Mount(f"{work}/out", str(OUT), read_only=False),
+        Mount(f"{work}/control", str(CONTROL), read_only=False),
+        Mount(f"{work}/scratch", str(SCRATCH), read_only=False),
+        Mount(f"{work}/passwd", "/etc/passwd", read_only=True),
+        Mount(f"{work}/group", "/etc/group", read_only=True),
+        Mount(placement.jit, str(JIT), read_only=False),
+        Mount(placement.inside, str(INSIDE), read_only=True),
+    )

@@ -1,0 +1,78 @@
+"""The narrow port to whatever runs containers. Everything above it works with the fake as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from cvl.core.container import ContainerSpec, ContainerState, EngineFacts, FoundContainer
+
+OnLog = Callable[[bytes], None]
+"""Receives raw bytes of the container's stdout and stderr, in order."""
+OnBuild = Callable[["BuildProgress"], None]
+Cancelled = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class BuildSpec:
+    """An image to build from a ready context folder."""
+
+    context_dir: str
+    tag: str
+    labels: dict[str, str]
+    args: dict[str, str] = field(default_factory=dict)
+    network: str = ""
+
+
+@dataclass(frozen=True)
+class BuildProgress:
+    """One line of a build: what runs, and how many of the instructions are done."""
+
+    text: str
+    done: int
+    total: int
+
+
+class Run(Protocol):
+    """A started container that is being followed."""
+
+    def wait(self, timeout_s: float) -> bool:
+        """True as soon as the container has ended and its log is complete; False after
+        timeout_s."""
+
+    @property
+    def lost(self) -> bool:
+        """The connection to the engine broke before the container was seen to end."""
+
+
+class Engine(Protocol):
+    """Every call ends: each has a timeout, and raises EngineError when the engine does not
+    answer."""
+
+    def facts(self) -> EngineFacts: ...
+
+    def image_id(self, reference: str) -> str | None:
+        """Id (sha256:...) of a local image, or None."""
+
+    def build(self, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled) -> str:
+        """Build, tag and return the image's id."""
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Create a container and return its id; nothing runs yet."""
+
+    def start(self, container: str, stdin: bytes, on_log: OnLog) -> Run:
+        """Start, hand over stdin and close it, follow the log."""
+
+    def state(self, container: str) -> ContainerState: ...
+
+    def stop(self, container: str, grace_s: float) -> None:
+        """SIGTERM, and SIGKILL after grace_s. Returns at once; the Run tells when it is over."""
+
+    def kill(self, container: str) -> None: ...
+
+    def remove(self, container: str) -> None:
+        """Force-remove with anonymous volumes; no error when it is gone already."""
+
+    def find(self, labels: dict[str, str]) -> list[FoundContainer]:
+        """Containers, running or not, that carry all of these labels."""

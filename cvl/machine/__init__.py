@@ -1,0 +1,1 @@
+"""Reads the machine: processes, memory, GPUs; and holds the leases on GPUs."""

@@ -1,0 +1,165 @@
+"""One holder per GPU on the whole machine, whoever the users are: a lock file per GPU UUID.
+
+The folder is shared and sticky, like /tmp. A file there that another user made cannot be opened
+with
+O_CREAT (fs.protected_regular), so it is opened first and only created when it is not there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvl.core.names import did_you_mean
+from cvl.errors import GpuError, InputError, StateError
+from cvl.machine.gpus import Gpu
+
+POLL_S = 0.2
+SHARED_FILE, SHARED_FOLDER = 0o666, 0o1777
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What `--gpus` asks for: `count` of `candidates` (UUIDs)."""
+
+    candidates: tuple[str, ...]
+    count: int
+
+
+def lease_folder() -> Path:
+    """CVL_LEASE_DIR, else a folder that every user of the machine can reach."""
+    named = os.environ.get("CVL_LEASE_DIR")
+    if named:
+        return Path(named)
+    shared = Path("/run/lock")
+    root = shared if os.access(shared, os.W_OK) else Path("/tmp")
+    return root / "cvl-leases"
+
+
+def select(spec: str, gpus: list[Gpu]) -> Wanted:
+    """`--gpus` in the syntax of docker: `all`, a count (`2`), `device=0,2` by index or UUID, or a
+    UUID by itself.
+
+    Raises GpuError when there are fewer, InputError when it names none that exists.
+    """
+    if not gpus:
+        raise GpuError(
+            "this machine has no NVIDIA GPU that cvl can see",
+            hint="run: cvl doctor; or give --gpus none to go on without one, where the model can",
+        )
+    if spec == "all":
+        return Wanted(tuple(gpu.uuid for gpu in gpus), len(gpus))
+    if spec.isdigit():
+        return _counted(int(spec), gpus)
+    names = spec.removeprefix("device=").split(",")
+    chosen = tuple(dict.fromkeys(_named(name.strip(), gpus) for name in names))
+    return Wanted(chosen, len(chosen))
+
+
+def _counted(count: int, gpus: list[Gpu]) -> Wanted:
+    if count < 1:
+        raise InputError(
+            "--gpus 0 is no GPU at all",
+            hint="--gpus none says so; --gpus device=0 is the first GPU",
+        )
+    if count > len(gpus):
+        raise GpuError(
+            f"{count} GPUs were asked for and this machine has {len(gpus)}",
+            hint=f"give --gpus {len(gpus)}",
+            code="not_enough_gpus",
+        )
+    return Wanted(tuple(gpu.uuid for gpu in gpus), count)
+
+
+def _named(part: str, gpus: list[Gpu]) -> str:
+    for gpu in gpus:
+        if part == str(gpu.index) or part == gpu.uuid:
+            return gpu.uuid
+    begins = [
+        gpu.uuid for gpu in gpus if len(part) > 4 and gpu.uuid.lower().startswith(part.lower())
+    ]
+    if len(begins) == 1:
+        return begins[0]
+    names = [str(gpu.index) for gpu in gpus] + [gpu.uuid for gpu in gpus]
+    raise InputError(
+        f"--gpus names no GPU of this machine: {part!r}", hint=did_you_mean(part, names)
+    )
+
+
+@contextlib.contextmanager
+def leased(
+    wanted: Wanted, pause: Callable[[float], None], on_wait: Callable[[str], None]
+) -> Iterator[tuple[str, ...]]:
+    """Hold `wanted.count` GPUs exclusively; yields their UUIDs. All or none are held at a time, so
+    that two waiters cannot block each other. `pause` may raise to give up."""
+    folder = _open_folder()
+    said = False
+    while True:
+        held = _try(folder, wanted)
+        if len(held) == wanted.count:
+            break
+        _release(held)
+        if not said:
+            on_wait(f"waiting for a GPU: {_holders(folder, wanted)}")
+            said = True
+        pause(POLL_S)
+    try:
+        yield tuple(held)
+    finally:
+        _release(held)
+
+
+def _try(folder: Path, wanted: Wanted) -> dict[str, int]:
+    held: dict[str, int] = {}
+    for uuid in wanted.candidates:
+        if len(held) == wanted.count:
+            break
+        descriptor = _open_shared(folder / f"{uuid}.lock")
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"pid {os.getpid()} of uid {os.getuid()}".encode(), 0)
+        held[uuid] = descriptor
+    return held
+
+
+def _release(held: dict[str, int]) -> None:
+    for descriptor in held.values():
+        os.close(descriptor)
+
+
+def _holders(folder: Path, wanted: Wanted) -> str:
+    texts = []
+    for uuid in wanted.candidates:
+        with contextlib.suppress(OSError):
+            texts.append((folder / f"{uuid}.lock").read_text()[:100])
+    return "held by " + (", ".join(text for text in texts if text) or "another process")
+
+
+def _open_folder() -> Path:
+    folder = lease_folder()
+    try:
+        folder.mkdir(exist_ok=True, parents=True)
+        if folder.stat().st_uid == os.getuid():
+            folder.chmod(SHARED_FOLDER)
+    except OSError as error:
+        raise StateError(f"cannot use the lease folder {folder}: {error.strerror}") from error
+    return folder
+
+
+def _open_shared(path: Path) -> int:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return os.open(path, flags)
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, SHARED_FILE)
+            os.fchmod(descriptor, SHARED_FILE)
+            return descriptor

@@ -1,0 +1,1 @@
+"""Use cases: the only layer that joins the pure core with what touches the machine."""

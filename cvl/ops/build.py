@@ -1,0 +1,94 @@
+"""Build an example's image, once: the tag is the digest of its context."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvl.core import owner as labels
+from cvl.core.manifest import ModelManifest
+from cvl.core.names import printable
+from cvl.engine.protocol import BuildProgress, BuildSpec
+from cvl.errors import BuildError
+from cvl.ops.context import BuildContext, base_image_of, read_context, write_context
+from cvl.ops.report import Progress
+from cvl.ops.session import Session, inside_folder
+from cvl.store.locks import held
+
+
+@dataclass(frozen=True)
+class Image:
+    """The image of an example at one context; `built` is False when it was there already."""
+
+    id: str
+    tag: str
+    context: str
+    built: bool
+
+
+def context_of(session: Session, manifest: ModelManifest, folder: Path) -> BuildContext:
+    """The build context with the base image resolved: pinned digest, else local id, else
+    reference."""
+    reference = base_image_of(folder, session.base_image)
+    identity = reference
+    if reference and "@sha256:" not in reference:
+        identity = session.engine.image_id(reference) or reference
+    return read_context(manifest, folder, base_image=reference, base_identity=identity)
+
+
+def tag_of(example: str, digest: str) -> str:
+    """Name of the image of a context."""
+    return f"cvl/{example}:{digest[:20]}"
+
+
+def existing_image(session: Session, manifest: ModelManifest, context: BuildContext) -> str | None:
+    """Id of the image of this context, when the engine has it."""
+    return session.engine.image_id(tag_of(manifest.name, context.digest))
+
+
+def ensure_image(
+    session: Session, manifest: ModelManifest, context: BuildContext, step: str
+) -> Image:
+    """The image of the context, built when it is not there. A second process waits for the
+    first."""
+    tag = tag_of(manifest.name, context.digest)
+    lock = session.lock_path("build", context.digest)
+
+    def say_waiting() -> None:
+        session.report.phase(step, "wait", "another cvl is building this image")
+
+    with held(lock, session.cancel.pause, say_waiting):
+        found = session.engine.image_id(tag)
+        if found is not None:
+            session.records.remember_image(context.digest, found)
+            return Image(found, tag, context.digest, built=False)
+        session.report.phase(step, "build", tag)
+        image = _build(session, manifest, context, tag, step)
+        session.records.remember_image(context.digest, image)
+        return Image(image, tag, context.digest, built=True)
+
+
+def _build(
+    session: Session, manifest: ModelManifest, context: BuildContext, tag: str, step: str
+) -> str:
+    def on_progress(progress: BuildProgress) -> None:
+        text = printable(progress.text, 200)
+        session.report.progress(
+            Progress(step, "build", progress.done, progress.total, "steps", text)
+        )
+
+    with tempfile.TemporaryDirectory(prefix="cvl-context-") as folder:
+        write_context(context, inside_folder(), Path(folder))
+        spec = BuildSpec(
+            context_dir=folder,
+            tag=tag,
+            labels={labels.EXAMPLE: manifest.name, labels.CONTEXT: context.digest},
+            args={"BASE_IMAGE": context.base_image} if context.base_image else {},
+            network=session.build_network,
+        )
+        try:
+            return session.engine.build(spec, on_progress, lambda: session.cancel.requested)
+        except BuildError as error:
+            session.cancel.check()
+            raise BuildError(f"{manifest.name}: {error.message}", hint=error.hint) from error

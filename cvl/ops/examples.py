@@ -1,0 +1,112 @@
+"""Where examples come from, and which one a name means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cvl.core.manifest import Manifest
+from cvl.core.names import canonical, did_you_mean
+from cvl.errors import ManifestError, UserError
+
+if TYPE_CHECKING:
+    from cvl.core.yaml_source import Document
+
+MANIFEST = "example.yaml"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A folder with a manifest, and the place that it was found through."""
+
+    name: str
+    folder: Path
+    source: str
+
+    @cached_property
+    def document(self) -> Document:
+        """The parsed file, for errors that name a line."""
+        return read_document(self.folder)
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The checked manifest; ManifestError with file and line."""
+        from cvl.core.validation import validate
+
+        return validate(self.document, self.name)
+
+
+def read_document(folder: Path) -> Document:
+    """Parse `folder`/example.yaml."""
+    from cvl.core.yaml_source import parse
+
+    path = folder / MANIFEST
+    shown = os.path.relpath(path)
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{shown}:1: cannot be read: {error.strerror}") from None
+    return parse(text, shown if len(shown) < len(str(path)) else str(path))
+
+
+class Catalog:
+    """All examples within reach. Earlier sources win: --examples, CVL_EXAMPLES, cvl.toml,
+    ./examples,
+    and the set that the package carries."""
+
+    def __init__(self, folders: Sequence[str] = (), configured: Sequence[str] = ()) -> None:
+        self._folders = [*((f, "--examples") for f in folders)]
+        named = os.environ.get("CVL_EXAMPLES", "")
+        self._folders += [(f, "CVL_EXAMPLES") for f in named.split(os.pathsep) if f]
+        self._folders += [(f, "cvl.toml") for f in configured]
+        self._folders += [("examples", "./examples"), (str(_carried()), "cvl")]
+
+    @cached_property
+    def examples(self) -> dict[str, Example]:
+        """Name -> example."""
+        found: dict[str, Example] = {}
+        for folder, source in self._folders:
+            for path in sorted(_example_folders(Path(folder))):
+                found.setdefault(path.name, Example(path.name, path.resolve(), source))
+        return found
+
+    def find(self, name: str) -> Example:
+        """The example called `name` (hyphens and capitals do not matter); UserError with the
+        nearest."""
+        example = self.examples.get(canonical(name)) or self.examples.get(name)
+        if example is not None:
+            return example
+        if not self.examples:
+            raise UserError(
+                "there are no examples here",
+                hint="give --examples DIR, or run cvl where an examples folder is",
+                code="no_examples",
+            )
+        raise UserError(
+            f"there is no example {name!r}",
+            hint=did_you_mean(name, self.examples),
+            code="unknown_example",
+        )
+
+
+def _example_folders(folder: Path) -> list[Path]:
+    """`folder` itself when it is an example, else the examples directly in it."""
+    if (folder / MANIFEST).is_file():
+        return [folder.resolve()]
+    try:
+        return [path for path in folder.iterdir() if (path / MANIFEST).is_file()]
+    except OSError:
+        return []
+
+
+def _carried() -> Path:
+    """Examples inside the wheel; in a checkout, the folder beside the package."""
+    import cvl
+
+    package = Path(os.path.abspath(cvl.__file__)).parent
+    inside = package / "_examples"
+    return inside if inside.is_dir() else package.parent / "examples"

@@ -1,0 +1,176 @@
+"""Follow one container to its end: its log into a file, its events to the report, and stop it when
+the user or the clock says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cvl import faultpoint
+from cvl.core.names import printable
+from cvl.core.outcome import StopReason
+from cvl.engine.protocol import Engine, Run
+from cvl.errors import EngineError
+from cvl.ops.cancel import Cancel
+from cvl.ops.report import Progress, Report
+
+POLL_S = 0.1
+KILL_WAIT_S = 10
+LOG_BYTES = 8 << 20
+TAIL_BYTES = 16 << 10
+MAX_EVENT = 64 << 10
+MAX_RESULT = 1 << 20
+
+
+class BoundedLog:
+    """A log file of at most twice LOG_BYTES: the older half is dropped as a whole."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stream = path.open("ab", buffering=0)
+        self._size = path.stat().st_size
+        self._tail = bytearray()
+
+    def write(self, chunk: bytes) -> None:
+        """Append raw bytes. A full disk costs the log, never the run."""
+        self._tail = (self._tail + chunk)[-TAIL_BYTES:]
+        try:
+            if self._size > LOG_BYTES:
+                self._stream.close()
+                self.path.replace(self.path.with_suffix(".1.log"))
+                self._stream, self._size = self.path.open("ab", buffering=0), 0
+            self._stream.write(chunk)
+            self._size += len(chunk)
+        except OSError:
+            return
+
+    @property
+    def tail(self) -> str:
+        """The end of the log as text."""
+        return self._tail.decode(errors="replace")
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class Events:
+    """Reads the events that cvl_inside appends. The file was made and opened by us: whatever a
+    container puts in its place is never followed."""
+
+    def __init__(self, path: Path, step: str, report: Report) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._stream = os.fdopen(descriptor, "rb")
+        self._step = step
+        self._report = report
+        self._rest = b""
+        self.metrics: dict[str, float] = {}
+        self.warnings: list[str] = []
+        self.seen = False
+
+    def poll(self) -> None:
+        """Report what has come since the last time; at most 1 MiB a call."""
+        data = self._rest + self._stream.read(1 << 20)
+        *lines, self._rest = data.split(b"\n")
+        if len(self._rest) > MAX_EVENT:
+            self._rest = b""
+        for line in lines:
+            try:
+                self._handle(json.loads(line))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue
+
+    def _handle(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "progress":
+            self.seen = True
+            done, total = float(event["done"]), float(event["total"])
+            unit = printable(str(event.get("unit", "")), 32)
+            self._report.progress(Progress(self._step, "run", done, total, unit))
+        elif kind == "metric" and len(self.metrics) < 1000:
+            self.metrics[printable(str(event["name"]), 64)] = float(event["value"])
+        elif kind == "warning" and len(self.warnings) < 100:
+            text = printable(str(event["message"]), 500)
+            self.warnings.append(text)
+            self._report.warning(f"{self._step}: {text}")
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+@dataclass
+class Watched:
+    """How following ended."""
+
+    stop_reason: StopReason = ""
+    metrics: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Follower:
+    """Waits for a run to end; the only loop in cvl that waits for a container."""
+
+    engine: Engine
+    container: str
+    run: Run
+    events: Events
+    cancel: Cancel
+    timeout_s: float | None
+    grace_s: float
+
+    def follow(self) -> Watched:
+        """Until the container has ended, whoever ended it."""
+        deadline = time.monotonic() + self.timeout_s if self.timeout_s else None
+        watched = Watched()
+        while not self.run.wait(POLL_S):
+            self._poll()
+            if self.cancel.requested:
+                watched.stop_reason = "cancelled"
+            elif deadline is not None and time.monotonic() > deadline:
+                watched.stop_reason = "timeout"
+            if watched.stop_reason:
+                self._stop()
+                break
+        self._poll()
+        if self.cancel.requested:
+            watched.stop_reason = "cancelled"
+        elif self.run.lost and not watched.stop_reason:
+            watched.stop_reason = "engine_lost"
+        watched.metrics, watched.warnings = self.events.metrics, self.events.warnings
+        return watched
+
+    def _poll(self) -> None:
+        first = not self.events.seen
+        self.events.poll()
+        if first and self.events.seen:
+            faultpoint.reach("mid_run")
+
+    def _stop(self) -> None:
+        """In order at first; at once when the user asks again or the grace is over."""
+        self.engine.stop(self.container, self.grace_s)
+        end = time.monotonic() + self.grace_s
+        while not self.run.wait(POLL_S):
+            if self.cancel.forced or time.monotonic() > end:
+                break
+        if not self.run.wait(0):
+            try:
+                self.engine.kill(self.container)
+            except EngineError:
+                return
+            self.run.wait(KILL_WAIT_S)
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """What cvl_inside wrote at the end, or nothing: a program may have died before it could."""
+    from cvl.store.staging import open_regular
+
+    try:
+        with open_regular(path) as stream:
+            data = json.loads(stream.read(MAX_RESULT))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,146 @@
+"""One run of an example, from a checked request to published files: models and pipelines alike."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cvl.errors import Cancelled, CvlError
+from cvl.ops.examples import Catalog
+from cvl.ops.node import Node, NodeResult, run_node
+from cvl.ops.reap import reap_quietly
+from cvl.ops.request import Checked, Request, check_request
+from cvl.ops.session import Session, new_run_id
+from cvl.ops.step import StepResult
+from cvl.store.atomic import remove_tree
+from cvl.store.dirs import make_private
+from cvl.store.outputs import publish, refuse_existing, remove_staging
+from cvl.store.records import CANCELLED, FAILED, OK
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run. outputs: name -> absolute path; unchanged: outputs that were there already,
+    byte for byte."""
+
+    run: str
+    example: str
+    seed: int
+    outputs: dict[str, str]
+    unchanged: tuple[str, ...]
+    steps: dict[str, StepResult]
+    seconds: float
+    log: str
+    warnings: list[str] = field(default_factory=list)
+
+
+def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> RunResult:
+    """Run and publish. On every way out nothing of the run is left but its record and its log."""
+    started = time.monotonic()
+    with _recorded(session, checked, verb) as finish:
+        reap_quietly(session)
+        work = make_private(session.dirs.work / checked.run)
+        result = run_node(session, node, work, _guard(checked))
+        session.cancel.check()
+        outputs, unchanged = _publish(session, checked, result)
+        finish(outputs)
+    return RunResult(
+        run=checked.run,
+        example=checked.manifest.name,
+        seed=checked.seed,
+        outputs=outputs,
+        unchanged=unchanged,
+        steps=result.steps,
+        seconds=time.monotonic() - started,
+        log=str(run_folder(session, checked.run)),
+        warnings=[text for step in result.steps.values() for text in step.warnings],
+    )
+
+
+def run_folder(session: Session, run: str) -> Path:
+    """Logs of a run: one file per step."""
+    return session.dirs.runs / run
+
+
+def _guard(checked: Checked) -> Callable[[], None]:
+    def refuse() -> None:
+        for target in checked.targets.values():
+            refuse_existing(target)
+
+    return refuse
+
+
+def _publish(
+    session: Session, checked: Checked, result: NodeResult
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    outputs: dict[str, str] = {}
+    unchanged: list[str] = []
+    for name, target in checked.targets.items():
+        if not publish(result.outputs[name], target, session.cancel.check):
+            unchanged.append(name)
+        outputs[name] = str(target.path)
+    return outputs, tuple(unchanged)
+
+
+@contextlib.contextmanager
+def _recorded(
+    session: Session, checked: Checked, verb: str
+) -> Iterator[Callable[[dict[str, str]], None]]:
+    """The record says `running` before anything exists, and how it ended after everything is gone.
+    The run's lock is taken first: a reaper that sees the record sees the lock held."""
+    make_private(run_folder(session, checked.run))
+    lock = session.run_lock(checked.run)
+    lock.try_acquire()
+    scratch = [session.dirs.work / checked.run]
+    scratch += [target.staging for target in checked.targets.values()]
+    session.records.begin(checked.run, checked.manifest.name, verb, session.owner, scratch)
+    published: dict[str, str] = {}
+    state, code, status, message = OK, "", 0, ""
+    try:
+        yield published.update
+    except BaseException as error:
+        state, code, status, message = _named(error)
+        raise
+    finally:
+        _clean(checked, session)
+        with contextlib.suppress(CvlError):
+            session.records.end(checked.run, state, status, code, message, published)
+        lock.path.unlink(missing_ok=True)
+        lock.release()
+
+
+def _named(error: BaseException) -> tuple[str, str, int, str]:
+    if isinstance(error, CvlError):
+        state = CANCELLED if isinstance(error, Cancelled) else FAILED
+        return state, error.code, error.status, error.message[:2000]
+    return FAILED, "internal", 1, f"{type(error).__name__}: {error}"[:2000]
+
+
+def _clean(checked: Checked, session: Session) -> None:
+    for target in checked.targets.values():
+        remove_staging(target.staging)
+    with contextlib.suppress(OSError):
+        remove_tree(session.dirs.work / checked.run)
+
+
+def run_request(
+    session: Session, catalog: Catalog, request: Request, verb: str = "predict"
+) -> RunResult:
+    """Check a request and run it; nothing is built or started when it makes no sense."""
+    checked = check_request(catalog, request, new_run_id())
+    session.cancel.check()
+    node = Node(
+        catalog=catalog,
+        example=request.example,
+        step=checked.manifest.name,
+        values=checked.values,
+        outputs=checked.outputs,
+        options=request.options,
+        seed=checked.seed,
+        run=checked.run,
+        overrides=request.overrides,
+    )
+    return run_checked(session, checked, verb, node)

@@ -1,0 +1,106 @@
+"""Remove what dead runs left: containers, staging folders, work folders, records that say running.
+
+Only what is surely ours and surely dead: every owner label matches but pid and start, the
+process is
+gone, and the lock file of its run is free. Other users', other namespaces' and other CVL_HOMEs'
+things are not even looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+from cvl.core import owner as labels
+from cvl.core.owner import Owner
+from cvl.errors import CvlError
+from cvl.machine.process import is_alive
+from cvl.ops.session import Session
+from cvl.store.atomic import remove_tree
+from cvl.store.locks import is_free
+from cvl.store.outputs import STAGING, remove_staging
+from cvl.store.records import INTERRUPTED
+
+
+@dataclass(frozen=True)
+class Reaped:
+    """How much was removed."""
+
+    containers: int
+    runs: int
+
+
+def reap(session: Session) -> Reaped:
+    """Clean up after every dead run of this CVL_HOME. Containers first: one may still write into
+    the
+    folders that go next."""
+    containers = _reap_containers(session)
+    runs = _reap_runs(session)
+    return Reaped(containers, runs)
+
+
+def is_dead(session: Session, owner: Owner, run: str) -> bool:
+    """May be judged from here, has no process, and nobody holds its run's lock."""
+    if not session.owner.may_judge(owner) or is_alive(owner):
+        return False
+    return is_free(session.lock_path("run", run))
+
+
+def _reap_containers(session: Session) -> int:
+    removed = 0
+    mine = {f"{labels.PREFIX}owner.uid": session.owner.uid}
+    mine[f"{labels.PREFIX}owner.home"] = session.owner.home
+    for found in session.engine.find(mine):
+        owner = Owner.from_labels(found.labels)
+        run = found.labels.get(labels.RUN, "")
+        if owner is None or not run:
+            continue
+        if is_dead(session, owner, run) or (
+            not found.running and _of_an_earlier_boot(session, owner, run)
+        ):
+            session.engine.remove(found.id)
+            removed += 1
+    return removed
+
+
+def _of_an_earlier_boot(session: Session, owner: Owner, run: str) -> bool:
+    """Its owner cannot have outlived a reboot; only containers that do not run are judged so, since
+    a shared CVL_HOME may be in use by another host with a boot of its own."""
+    same = (owner.uid, owner.home) == (session.owner.uid, session.owner.home)
+    return same and owner.boot != session.owner.boot and is_free(session.lock_path("run", run))
+
+
+def _reap_runs(session: Session) -> int:
+    reaped = 0
+    for record in session.records.runs(state="running"):
+        dead = is_dead(session, record.owner, record.id)
+        if not dead and not _of_an_earlier_boot(session, record.owner, record.id):
+            continue
+        for path in session.records.scratch(record.id):
+            if path.name.startswith(STAGING):
+                remove_staging(path)
+            elif path.parent == session.dirs.work:
+                with contextlib.suppress(OSError):
+                    remove_tree(path)
+        session.records.end(record.id, INTERRUPTED, 1, "interrupted", "its process died", {})
+        session.lock_path("run", record.id).unlink(missing_ok=True)
+        reaped += 1
+    return reaped
+
+
+def fence(session: Session, key: str) -> None:
+    """Under the step-key lock: remove ghosts of this very step, so that no retry runs beside
+    one."""
+    for found in session.engine.find({labels.KEY: key}):
+        owner = Owner.from_labels(found.labels)
+        run = found.labels.get(labels.RUN, "")
+        if owner is not None and run and is_dead(session, owner, run):
+            session.engine.remove(found.id)
+
+
+def reap_quietly(session: Session) -> None:
+    """Reap at the start of a run: what cannot be cleaned now must not stop the work."""
+    try:
+        reap(session)
+    except CvlError as error:
+        session.report.warning(f"could not clean up after an earlier run: {error.message}")

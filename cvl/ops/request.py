@@ -1,0 +1,153 @@
+"""A request as a person makes it, and the same thing checked: everything that can be refused
+without
+an engine is refused here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cvl.core.graph import check_graph, output_spec
+from cvl.core.inputs import HostFile, resolve_inputs
+from cvl.core.manifest import InputSpec, Manifest, ModelManifest, OutputSpec, PipelineManifest
+from cvl.core.media import extensions_for
+from cvl.core.names import canonical, did_you_mean
+from cvl.core.plan import OutputRequest
+from cvl.errors import InputError
+from cvl.ops.examples import Catalog, Example
+from cvl.store.outputs import Target, prepare_target
+from cvl.store.staging import check_file
+
+MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """The runner's own options. None: not given."""
+
+    gpus: str | None = None
+    offload: str | None = None
+    overwrite: bool = False
+    use_cache: bool = True
+    timeout_s: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for. outputs: name -> path; the empty name is the main output. overrides: step
+    name -> options of that step."""
+
+    example: Example
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A request that makes sense: values by input, outputs with where they go, the seed to use."""
+
+    request: Request
+    manifest: Manifest
+    values: dict[str, Any]
+    outputs: dict[str, OutputRequest]
+    targets: dict[str, Target]
+    seed: int
+    run: str
+
+
+def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
+    """Check manifest, graph, inputs, files, outputs and options; UserError for the first that
+    fails."""
+    manifest = request.example.manifest
+
+    def lookup(name: str) -> Manifest:
+        return catalog.find(name).manifest
+
+    if isinstance(manifest, PipelineManifest):
+        check_graph(manifest, request.example.document, lookup)
+        _check_overrides(manifest, request)
+    elif request.overrides:
+        raise InputError(f"{manifest.name} is not a pipeline: it has no steps to give options to")
+    values = resolve_inputs(manifest.inputs, request.inputs, manifest.name)
+    values = {name: open_files(name, manifest.inputs[name], v) for name, v in values.items()}
+    specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
+    paths = _chosen_outputs(manifest, specs, request.outputs)
+    targets = {
+        name: prepare_target(path, run, request.options.overwrite) for name, path in paths.items()
+    }
+    if len({target.path for target in targets.values()}) < len(targets):
+        raise InputError("two outputs have the same path")
+    outputs = {name: output_request(name, specs[name], path.name) for name, path in paths.items()}
+    seed = request.options.seed
+    if seed is not None and not 0 <= seed <= MAX_SEED:
+        raise InputError(f"--seed is {seed}", hint=f"it must be between 0 and {MAX_SEED}")
+    chosen = secrets.randbelow(MAX_SEED) if seed is None else seed
+    return Checked(request, manifest, values, outputs, targets, chosen, run)
+
+
+def open_files(name: str, spec: InputSpec, value: Any) -> Any:
+    """HostFile -> CheckedFile, in lists too; other values as they are."""
+    if isinstance(value, HostFile):
+        return check_file(name, spec, value.path)
+    if isinstance(value, list):
+        return [open_files(name, spec, item) for item in value]
+    return value
+
+
+def _check_overrides(manifest: PipelineManifest, request: Request) -> None:
+    for step in request.overrides:
+        if step not in manifest.steps:
+            hint = did_you_mean(step, manifest.steps, "--")
+            raise InputError(
+                f"{manifest.name} has no step {step!r}", hint=hint, code="unknown_step"
+            )
+
+
+def _chosen_outputs(
+    manifest: Manifest, specs: Mapping[str, OutputSpec], given: Mapping[str, str]
+) -> dict[str, Path]:
+    """The outputs that were named; when none was, every one that is not optional."""
+    primary = next(iter(specs))
+    chosen: dict[str, Path] = {}
+    for name, path in given.items():
+        output = canonical(name) if name else primary
+        if output not in specs:
+            hint = did_you_mean(name, specs, "--output-")
+            raise InputError(f"{manifest.name} has no output {name!r}", hint=hint)
+        if output in chosen:
+            raise InputError(f"--output and --output-{output} are the same output")
+        if not path or "\0" in path:
+            raise InputError("--output needs a path")
+        chosen[output] = Path(path)
+    if chosen:
+        return chosen
+    return {name: Path(spec.default) for name, spec in specs.items() if not spec.optional}
+
+
+def output_request(name: str, spec: OutputSpec, file_name: str) -> OutputRequest:
+    """The output in the format that the extension of `file_name` names; InputError when it
+    cannot be."""
+    default = spec.default.rpartition(".")[2].lower() if "." in spec.default else ""
+    if spec.type == "directory":
+        return OutputRequest(spec.type, "", spec.expect)
+    allowed = spec.formats or extensions_for(spec.type) or ((default,) if default else ())
+    extension = file_name.rpartition(".")[2].lower() if "." in file_name.lstrip(".") else ""
+    if not extension:
+        extension = default
+    elif spec.type != "file" and extension not in allowed:
+        raise InputError(
+            f"--output: {name} cannot be written as .{extension}",
+            hint=f"choose from: {', '.join('.' + a for a in allowed)}",
+        )
+    return OutputRequest(spec.type, extension if extension.isalnum() else default, spec.expect)
+
+
+def secrets_for(manifest: ModelManifest, environment: Mapping[str, str]) -> dict[str, str]:
+    """Values of the declared secrets that the environment has."""
+    return {name: environment[name] for name in manifest.secrets if name in environment}

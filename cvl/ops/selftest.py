@@ -1,0 +1,96 @@
+"""An example's own smoke test: its samples in, its outputs checked, a JUnit file out."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cvl.core.names import printable
+from cvl.errors import CvlError, InputError
+from cvl.ops.examples import Catalog, Example
+from cvl.ops.predict import run_request
+from cvl.ops.request import Options, Request
+from cvl.ops.session import Session
+from cvl.store.atomic import write_atomic
+
+SEED = 42
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """failure is None when the example passed."""
+
+    failure: CvlError | None
+    seconds: float
+
+
+def run_selftest(
+    session: Session, catalog: Catalog, example: Example, junit: Path, options: Options
+) -> SelfTest:
+    """Run `example` on its samples, never from the result store."""
+    if not junit.absolute().parent.is_dir():
+        raise InputError(f"--junit: there is no folder {junit.absolute().parent}")
+    started = time.monotonic()
+    failure: CvlError | None = None
+    with tempfile.TemporaryDirectory(prefix="cvl-test-") as folder:
+        fixed = replace(options, use_cache=False, overwrite=True, seed=options.seed or SEED)
+        request = Request(example, _samples(example), _outputs(example, Path(folder)), {}, fixed)
+        try:
+            run_request(session, catalog, request, verb="test")
+        except CvlError as error:
+            failure = error
+    seconds = time.monotonic() - started
+    write_atomic(junit.absolute(), _junit(example, failure, seconds), mode=0o644)
+    if failure is not None:
+        session.cancel.check()
+    return SelfTest(failure, seconds)
+
+
+def _samples(example: Example) -> dict[str, Any]:
+    """Sample values; files relative to the example's folder."""
+    manifest = example.manifest
+    return {
+        name: _in_folder(example.folder, value) if manifest.inputs[name].is_file else value
+        for name, value in manifest.samples.items()
+    }
+
+
+def _in_folder(folder: Path, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_in_folder(folder, item) for item in value]
+    return str(folder / str(value))
+
+
+def _outputs(example: Example, folder: Path) -> dict[str, str]:
+    """Every output that is made without being asked for, in a folder that goes away."""
+    from cvl.core.manifest import OutputSpec
+
+    outputs = {}
+    for name, spec in example.manifest.outputs.items():
+        if isinstance(spec, OutputSpec):
+            if not spec.optional:
+                outputs[name] = str(folder / spec.default)
+        else:
+            outputs[name] = str(folder / name)
+    return outputs
+
+
+def _junit(example: Example, failure: CvlError | None, seconds: float) -> bytes:
+    failed = "0" if failure is None else "1"
+    suite = ElementTree.Element(
+        "testsuite", name="cvl", tests="1", failures=failed, errors="0", time=f"{seconds:.3f}"
+    )
+    case = ElementTree.SubElement(
+        suite, "testcase", classname="cvl", name=example.name, time=f"{seconds:.3f}"
+    )
+    if failure is not None:
+        told = ElementTree.SubElement(
+            case, "failure", message=printable(failure.message, 300), type=failure.code
+        )
+        told.text = "\n".join(printable(line) for line in failure.message.splitlines())
+    document: bytes = ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True)
+    return document

@@ -1,0 +1,81 @@
+"""What one command holds while it works: folders, records, engine, identity, and the way to
+stop."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from cvl.core.owner import Owner
+from cvl.engine.protocol import Engine
+from cvl.machine.process import this_owner
+from cvl.ops.cancel import Cancel
+from cvl.ops.report import Report, Silent
+from cvl.store.dirs import Dirs, find_dirs, make_private
+from cvl.store.locks import FileLock
+from cvl.store.records import Records
+from cvl.store.results import Results
+
+
+def docker_engine() -> Engine:
+    """Connect to the docker engine; imported here, because it is slow and not every command
+    needs it."""
+    from cvl.engine.docker import DockerEngine
+
+    return DockerEngine()
+
+
+@dataclass
+class Session:
+    """Lazily opened, so that a command pays only for what it uses."""
+
+    cancel: Cancel = field(default_factory=Cancel)
+    report: Report = field(default_factory=Silent)
+    connect: Callable[[], Engine] = docker_engine
+    base_image: str = ""
+    build_network: str = ""
+
+    @cached_property
+    def dirs(self) -> Dirs:
+        return find_dirs()
+
+    @cached_property
+    def records(self) -> Records:
+        return Records(self.dirs.database)
+
+    @cached_property
+    def results(self) -> Results:
+        return Results(self.dirs.results)
+
+    @cached_property
+    def engine(self) -> Engine:
+        return self.connect()
+
+    @cached_property
+    def owner(self) -> Owner:
+        return this_owner(self.dirs.home_id())
+
+    def lock_path(self, kind: str, name: str) -> Path:
+        """Lock file `name` of a kind: step, build, run."""
+        return make_private(self.dirs.locks / kind) / f"{name}.lock"
+
+    def run_lock(self, run: str) -> FileLock:
+        """Held for as long as a run lives; what tells a reaper that its owner is gone."""
+        return FileLock(self.lock_path("run", run))
+
+
+def new_run_id() -> str:
+    """Sortable by time, unique without asking anybody: 20261120-104512-3f9a1c."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
+
+
+def inside_folder() -> Path:
+    """The cvl_inside package that is mounted into every container."""
+    import cvl
+
+    return Path(os.path.abspath(cvl.__file__)).parent / "inside" / "cvl_inside"

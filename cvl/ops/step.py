@@ -1,0 +1,280 @@
+"""One step: StepSpec and Placement in, StepResult out. Everything else in cvl only decides when
+and where this is called."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets as random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cvl import faultpoint
+from cvl.core import owner as labels
+from cvl.core.manifest import ModelManifest
+from cvl.core.outcome import Ending, failure_of, warning_of
+from cvl.core.plan import Placement, StepSpec, request_for, step_key
+from cvl.core.policy import GRACE_S, container_for, container_user
+from cvl.errors import Cancelled, EngineError
+from cvl.machine.leases import Wanted, leased
+from cvl.ops.build import ensure_image, existing_image
+from cvl.ops.context import BuildContext
+from cvl.ops.follow import BoundedLog, Events, Follower, Watched, read_result
+from cvl.ops.reap import fence
+from cvl.ops.session import Session
+from cvl.store.dirs import make_private
+from cvl.store.locks import held
+from cvl.store.outputs import Produced, check_output
+from cvl.store.results import CachedResult
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What belongs to a step beside its spec: where its code is, what it may use, how it may be
+    told."""
+
+    manifest: ModelManifest
+    build: BuildContext
+    gpus: Wanted | None
+    secrets: dict[str, str]
+    log: Path
+    use_cache: bool
+    before_work: Callable[[], None]
+    """Called once it is known that work must be done; may refuse."""
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """A finished step. seconds: wall time of the container, 0 when cached."""
+
+    outputs: dict[str, Produced]
+    cached: bool
+    made: float
+    key: str
+    image: str
+    seconds: float = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def run_step(
+    session: Session, spec: StepSpec, placement: Placement, context: StepContext
+) -> StepResult:
+    """Run one step, or find its result.
+
+    The lock on the step key comes first: a second identical run waits here and then finds the
+    result. Only under it are ghosts of the same step removed, so that none runs beside its retry.
+    """
+    session.cancel.check()
+    lock_key = step_key(spec, spec.context)
+
+    def say_waiting() -> None:
+        session.report.phase(spec.step, "wait", "another cvl is doing the same step")
+
+    with held(session.lock_path("step", lock_key), session.cancel.pause, say_waiting):
+        faultpoint.reach("lock_taken")
+        cached = _lookup(session, spec, context)
+        if cached is not None:
+            session.report.phase(spec.step, "cached", _when(cached[1].made))
+            return StepResult(cached[1].outputs, True, cached[1].made, cached[0], "")
+        context.before_work()
+        image = ensure_image(session, context.manifest, context.build, spec.step).id
+        fence(session, lock_key)
+        with _gpus(session, spec, context) as gpus:
+            placed = replace(placement, gpus=gpus)
+            return _execute(session, spec, placed, context, image, lock_key)
+
+
+def _lookup(
+    session: Session, spec: StepSpec, context: StepContext
+) -> tuple[str, CachedResult] | None:
+    """A result of this step's code: of the image there is, else of any image made of this
+    context."""
+    if not context.use_cache or spec.cache == "never" or spec.network:
+        return None
+    image = existing_image(session, context.manifest, context.build)
+    codes = [image] if image else session.records.images_of(context.build.digest)
+    for code in codes:
+        key = step_key(spec, code, any_seed=not spec.seed_given)
+        found = session.results.lookup(key)
+        if found is not None:
+            return key, found
+    return None
+
+
+def _when(made: float) -> str:
+    date = time.strftime("%Y-%m-%d %H:%M", time.localtime(made))
+    return f"cached, made {date}; --seed or --no-cache for another"
+
+
+@contextlib.contextmanager
+def _gpus(session: Session, spec: StepSpec, context: StepContext):  # type: ignore[no-untyped-def]
+    if context.gpus is None:
+        yield ()
+        return
+
+    def say_waiting(text: str) -> None:
+        session.report.phase(spec.step, "wait", text)
+
+    with leased(context.gpus, session.cancel.pause, say_waiting) as uuids:
+        yield uuids
+
+
+def _execute(
+    session: Session,
+    spec: StepSpec,
+    placement: Placement,
+    context: StepContext,
+    image: str,
+    lock_key: str,
+) -> StepResult:
+    """Create, start, follow, inspect, check, keep; the container is removed whatever happens."""
+    session.report.phase(spec.step, "run")
+    _lay_out(session, placement)
+    container = ""
+    log = BoundedLog(context.log)
+    events = Events(Path(placement.work) / "control" / "events.jsonl", spec.step, session.report)
+    started = time.monotonic()
+    try:
+        container = _create(session, spec, placement, image, lock_key)
+        faultpoint.reach("created")
+        session.cancel.check()
+        watched = _run(session, spec, placement, context, container, log, events)
+        ending = _ending(session, spec, watched, container, placement, log)
+        failure = failure_of(ending, spec.step, str(context.log))
+        if failure is not None:
+            raise failure
+        warnings = [*watched.warnings, *_warn(session, ending, spec.step)]
+        out = Path(placement.work) / "out"
+        outputs = {n: check_output(spec.step, n, r, out) for n, r in spec.outputs.items()}
+    finally:
+        events.close()
+        log.close()
+        _remove(session, container, placement)
+    faultpoint.reach("outputs_written")
+    session.cancel.check()
+    dtype = str(ending.result.get("dtype", spec.dtype))
+    kept, key = _keep(session, spec, image, outputs, dtype)
+    seconds = time.monotonic() - started
+    session.report.phase(spec.step, "done", f"{seconds:.1f} s")
+    return StepResult(kept, False, time.time(), key, image, seconds, watched.metrics, warnings)
+
+
+def _lay_out(session: Session, placement: Placement) -> None:
+    """The private folders of a step, as its container will see them."""
+    work = Path(placement.work)
+    for name in ("inputs", "out", "control", "scratch"):
+        (work / name).mkdir(mode=0o700, exist_ok=True)
+    make_private(Path(placement.jit))
+    uid, gid = container_user(placement, session.engine.facts())
+    (work / "passwd").write_text(f"cvl:x:{uid}:{gid}:cvl:/home/cvl:/bin/sh\n")
+    (work / "group").write_text(f"cvl:x:{gid}:\n")
+    for name in ("passwd", "group"):
+        (work / name).chmod(0o444)
+
+
+def _create(
+    session: Session, spec: StepSpec, placement: Placement, image: str, lock_key: str
+) -> str:
+    """The owner's labels are in the request itself: there is no moment at which a container of ours
+    has none. The name is ours too, so that it can be removed even if the answer never comes."""
+    marks = {
+        **session.owner.labels(),
+        labels.RUN: placement.run_id,
+        labels.STEP: spec.step,
+        labels.KEY: lock_key,
+        labels.EXAMPLE: spec.example,
+        labels.GPU: ",".join(placement.gpus),
+    }
+    name = f"cvl-{spec.step}-{random.token_hex(12)}"
+    container = container_for(
+        spec, placement, session.engine.facts(), image=image, name=name, labels=marks
+    )
+    try:
+        return session.engine.create(container)
+    except BaseException:
+        with contextlib.suppress(EngineError):
+            session.engine.remove(name)
+        raise
+
+
+def _run(
+    session: Session,
+    spec: StepSpec,
+    placement: Placement,
+    context: StepContext,
+    container: str,
+    log: BoundedLog,
+    events: Events,
+) -> Watched:
+    request = json.dumps(request_for(spec, context.secrets)).encode()
+    run = session.engine.start(container, request, log.write)
+    faultpoint.reach("started")
+    follower = Follower(
+        session.engine, container, run, events, session.cancel, spec.limits.timeout_s, GRACE_S
+    )
+    return follower.follow()
+
+
+def _ending(
+    session: Session,
+    spec: StepSpec,
+    watched: Watched,
+    container: str,
+    placement: Placement,
+    log: BoundedLog,
+) -> Ending:
+    lost = watched.stop_reason == "engine_lost"
+    state = None if lost else session.engine.state(container)
+    return Ending(
+        exit_code=state.exit_code if state else -1,
+        oom_killed=bool(state and state.oom_killed),
+        engine_error=state.error if state else "",
+        stop_reason=watched.stop_reason,
+        signum=session.cancel.signum,
+        result=read_result(Path(placement.work) / "control" / "result.json"),
+        log_tail=log.tail,
+        memory_limit=spec.limits.memory,
+        timeout_s=spec.limits.timeout_s,
+    )
+
+
+def _warn(session: Session, ending: Ending, step: str) -> list[str]:
+    text = warning_of(ending, step)
+    if text is None:
+        return []
+    session.report.warning(text)
+    return [text]
+
+
+def _remove(session: Session, container: str, placement: Placement) -> None:
+    """Also when the engine is in trouble: what stays is found by its labels at the next run."""
+    if container:
+        with contextlib.suppress(EngineError):
+            session.engine.remove(container)
+
+
+def _keep(
+    session: Session, spec: StepSpec, image: str, outputs: dict[str, Produced], dtype: str
+) -> tuple[dict[str, Produced], str]:
+    """Into the result store: under the key with the seed, and under the one without when the caller
+    named none. Folders are not kept; they stay where the container left them."""
+    key = step_key(spec, image)
+    if any(produced.path.is_dir() for produced in outputs.values()):
+        return outputs, key
+    kept = session.results.commit(key, outputs, dtype)
+    if not spec.seed_given:
+        session.results.commit(step_key(spec, image, any_seed=True), kept, dtype)
+    return kept, key
+
+
+def this_user() -> tuple[int, int, tuple[int, ...]]:
+    """(uid, gid, supplementary groups) of the caller."""
+    groups = tuple(g for g in os.getgroups() if g != os.getgid())
+    return os.getuid(), os.getgid(), groups
+
+
+__all__ = ["Cancelled", "StepContext", "StepResult", "run_step", "this_user"]

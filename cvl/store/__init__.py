@@ -1,0 +1,1 @@
+"""Touches disk: folders, locks, staging, atomic publish, results, run records."""

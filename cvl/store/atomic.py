@@ -1,0 +1,109 @@
+"""Files that are there as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from cvl.errors import DiskFullError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def write_atomic(path: Path, data: bytes, *, replace: bool = True, mode: int = 0o600) -> None:
+    """Write `data` so that `path` never holds a part of it, even after a power cut.
+
+    With replace=False, an existing file wins, also over one that appears meanwhile.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:32]}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if replace:
+            temporary.replace(path)
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def copy_bytes(source: int, target: int, size: int) -> None:
+    """Copy a whole open file; a reflink or an in-kernel copy where the file systems can."""
+    offset = 0
+    while offset < size:
+        try:
+            copied = os.copy_file_range(source, target, size - offset, offset, offset)
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+                break
+            raise
+        if copied == 0:
+            return
+        offset += copied
+    if offset < size:
+        os.lseek(source, offset, os.SEEK_SET)
+        os.lseek(target, offset, os.SEEK_SET)
+        with open(os.dup(source), "rb") as reader, open(os.dup(target), "wb") as writer:
+            shutil.copyfileobj(reader, writer, 1 << 20)
+
+
+@contextlib.contextmanager
+def naming_the_mount(path: Path) -> Iterator[None]:
+    """A full disk below `path` becomes DiskFullError with the mount's name."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            mount = mount_of(path)
+            raise DiskFullError(
+                f"the disk at {mount} is full",
+                hint=f"free space on {mount}, or run: cvl gc",
+            ) from error
+        raise
+
+
+def mount_of(path: Path) -> Path:
+    """The mount point that `path` is on."""
+    existing = path.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    while not os.path.ismount(existing):
+        existing = existing.parent
+    return existing
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder of ours whatever modes a container left in it; gone already is fine."""
+
+    def unlock(function: object, name: str, error: object) -> None:
+        folder = os.path.dirname(name)
+        with contextlib.suppress(OSError):
+            os.chmod(folder, 0o700)
+            if os.path.isdir(name) and not os.path.islink(name):
+                os.chmod(name, 0o700)
+                shutil.rmtree(name, ignore_errors=True)
+            else:
+                os.unlink(name)
+
+    if path.exists() or path.is_symlink():
+        shutil.rmtree(path, onerror=unlock)

@@ -1,0 +1,97 @@
+"""Settings: flag > environment CVL_* > project cvl.toml > user's > system's > default."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from cvl.core.names import did_you_mean
+from cvl.errors import UserError
+
+FILE = "cvl.toml"
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every setting with its default. A key of cvl.toml, and CVL_<KEY> in the environment."""
+
+    examples: tuple[str, ...] = ()
+    """Folders with examples; relative ones count from the file that names them."""
+    base_image: str = ""
+    """Base image of every build, instead of the Dockerfile's default."""
+    build_network: str = ""
+    """Network of builds: default, host or none."""
+    gpus: str = ""
+    """Default of --gpus."""
+    progress: str = "auto"
+    """Default of --progress."""
+    results_gb: float = 50
+    """What `cvl gc` trims the results to."""
+
+
+def load_config() -> Config:
+    """The settings of this process; UserError for a wrong key or type, with the file."""
+    config = Config()
+    for path in reversed(_files()):
+        if path.is_file():
+            config = _merged(config, _read(path), path)
+    return _from_environment(config)
+
+
+def _files() -> list[Path]:
+    """Most specific first: the nearest cvl.toml upwards, the user's, the system's."""
+    here = Path.cwd()
+    project = [folder / FILE for folder in (here, *here.parents)]
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    nearest = next((path for path in project if path.is_file()), project[0])
+    return [nearest, Path(home) / "cvl" / FILE, Path("/etc/cvl") / FILE]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: {error}", code="bad_config") from None
+
+
+def _merged(config: Config, data: dict[str, Any], path: Path) -> Config:
+    known = {field.name: getattr(config, field.name) for field in fields(Config)}
+    for key, value in data.items():
+        if key not in known:
+            raise UserError(
+                f"{path}: unknown key {key!r}", hint=did_you_mean(key, known), code="bad_config"
+            )
+        if key == "examples" and isinstance(value, list):
+            value = tuple(str(path.parent / str(folder)) for folder in value)
+        if not isinstance(value, type(known[key])) and not (
+            isinstance(known[key], float) and isinstance(value, int)
+        ):
+            wanted = type(known[key]).__name__
+            raise UserError(f"{path}: {key} is not of type {wanted}", code="bad_config")
+        config = replace(config, **{key: value})
+    return config
+
+
+def _from_environment(config: Config) -> Config:
+    changes: dict[str, Any] = {}
+    for key in ("base_image", "build_network", "gpus", "progress"):
+        value = os.environ.get(f"CVL_{key.upper()}")
+        if value:
+            changes[key] = value
+    config = replace(config, **changes)
+    limit = os.environ.get("CVL_RESULTS_GB")
+    if limit:
+        try:
+            config = replace(config, results_gb=float(limit))
+        except ValueError:
+            raise UserError(
+                f"CVL_RESULTS_GB is {limit!r}, not a number", code="bad_config"
+            ) from None
+    return config

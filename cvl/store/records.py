@@ -1,0 +1,171 @@
+"""Run records in SQLite (WAL, synchronous=FULL): what ran, who owns it, what it left to clean."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cvl.core.owner import Owner
+from cvl.errors import DiskFullError, StateError
+from cvl.store.atomic import mount_of
+from cvl.store.dirs import make_private
+
+VERSION = 1
+RUNNING, OK, FAILED, CANCELLED, INTERRUPTED = "running", "ok", "failed", "cancelled", "interrupted"
+_SCHEMA = """
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY, example TEXT NOT NULL, verb TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('running','ok','failed','cancelled','interrupted')),
+  owner TEXT NOT NULL, started REAL NOT NULL, ended REAL, exit INTEGER,
+  code TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
+  outputs TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE scratch (run TEXT NOT NULL REFERENCES runs(id), path TEXT NOT NULL);
+CREATE TABLE images (
+  context TEXT NOT NULL, image TEXT NOT NULL, made REAL NOT NULL, PRIMARY KEY (context, image));
+"""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as it was last written down. Times are seconds since the epoch."""
+
+    id: str
+    example: str
+    verb: str
+    state: str
+    owner: Owner
+    started: float
+    ended: float | None
+    exit: int | None
+    code: str
+    message: str
+    outputs: dict[str, str]
+
+
+class Records:
+    """The run database of one CVL_HOME. Every write is one transaction."""
+
+    def __init__(self, path: Path) -> None:
+        make_private(path.parent)
+        self.path = path
+        with self._open() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise StateError(f"{path} was written by a newer cvl", hint="upgrade cvl")
+            if version == 0:
+                self._create(db)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = sqlite3.connect(self.path, timeout=10, isolation_level=None)
+            with contextlib.closing(connection) as db:
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=FULL")
+                yield db
+        except sqlite3.OperationalError as error:
+            if "full" in str(error):
+                mount = mount_of(self.path)
+                raise DiskFullError(f"the disk at {mount} is full", hint="free space") from error
+            raise StateError(
+                f"{self.path}: {error}", hint="check the folder's permissions"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise StateError(f"{self.path}: {error}", hint="move the file away") from error
+
+    @staticmethod
+    def _create(db: sqlite3.Connection) -> None:
+        """In one transaction; a second process that comes in between finds the version set."""
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            for statement in _SCHEMA.split(";\n"):
+                if statement.strip():
+                    db.execute(statement)
+            db.execute(f"PRAGMA user_version={VERSION}")
+        db.execute("COMMIT")
+
+    def begin(self, run: str, example: str, verb: str, owner: Owner, scratch: list[Path]) -> None:
+        """Write down the intent, before anything exists that a crash could leave behind."""
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(
+                "INSERT INTO runs (id, example, verb, state, owner, started) VALUES (?,?,?,?,?,?)",
+                (run, example, verb, RUNNING, json.dumps(asdict(owner)), time.time()),
+            )
+            db.executemany(
+                "INSERT INTO scratch (run, path) VALUES (?,?)", [(run, str(p)) for p in scratch]
+            )
+            db.execute("COMMIT")
+
+    def end(
+        self, run: str, state: str, exit_code: int, code: str, message: str, outputs: dict[str, str]
+    ) -> None:
+        """A running run has ended; its scratch is gone. A run that ended already stays as it is."""
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute(
+                "UPDATE runs SET state=?, ended=?, exit=?, code=?, message=?, outputs=?"
+                " WHERE id=? AND state='running'",
+                (state, time.time(), exit_code, code, message, json.dumps(outputs), run),
+            )
+            db.execute("DELETE FROM scratch WHERE run=?", (run,))
+            db.execute("COMMIT")
+
+    def scratch(self, run: str) -> list[Path]:
+        """Folders that a run meant to make and may have left."""
+        with self._open() as db:
+            rows = db.execute("SELECT path FROM scratch WHERE run=?", (run,)).fetchall()
+        return [Path(row[0]) for row in rows]
+
+    def runs(self, *, state: str = "", limit: int = 1000) -> list[RunRecord]:
+        """Newest first; all states, or one."""
+        query = (
+            "SELECT id, example, verb, state, owner, started, ended, exit, code, message, outputs"
+        )
+        query += (
+            " FROM runs" + (" WHERE state=?" if state else "") + " ORDER BY started DESC LIMIT ?"
+        )
+        with self._open() as db:
+            rows = db.execute(query, (state, limit) if state else (limit,)).fetchall()
+        return [_record(row) for row in rows]
+
+    def remember_image(self, context: str, image: str) -> None:
+        """`image` was built from the context with this digest."""
+        with self._open() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO images VALUES (?,?,?)", (context, image, time.time())
+            )
+
+    def images_of(self, context: str) -> list[str]:
+        """Image ids ever built from a context digest, newest first."""
+        query = "SELECT image FROM images WHERE context=? ORDER BY made DESC"
+        with self._open() as db:
+            return [row[0] for row in db.execute(query, (context,)).fetchall()]
+
+    def forget_before(self, when: float) -> list[str]:
+        """Delete the records of runs that ended before `when`; their ids."""
+        with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
+            rows = db.execute(
+                "SELECT id FROM runs WHERE state!='running' AND ended<?", (when,)
+            ).fetchall()
+            db.executemany("DELETE FROM scratch WHERE run=?", rows)
+            db.executemany("DELETE FROM runs WHERE id=?", rows)
+            db.execute("COMMIT")
+        return [row[0] for row in rows]
+
+
+def _record(row: tuple[str, ...]) -> RunRecord:
+    values = list(row)
+    owner = Owner(**json.loads(values[4]))
+    return RunRecord(
+        id=values[0], example=values[1], verb=values[2], state=values[3], owner=owner,
+        started=float(values[5]), ended=float(values[6]) if values[6] is not None else None,
+        exit=int(values[7]) if values[7] is not None else None,
+        code=values[8], message=values[9], outputs=json.loads(values[10]),
+    )  # fmt: skip

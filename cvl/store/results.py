@@ -1,0 +1,125 @@
+"""Results of steps by content: blobs under their sha256, and one small file per step key."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvl.store.atomic import copy_bytes, naming_the_mount, write_atomic
+from cvl.store.dirs import make_private
+from cvl.store.outputs import Produced
+from cvl.store.staging import digest_of, open_regular
+
+
+@dataclass(frozen=True)
+class CachedResult:
+    """Outputs of an earlier run of the same key, verified, and when they were made (epoch
+    seconds)."""
+
+    outputs: dict[str, Produced]
+    made: float
+    dtype: str
+
+
+class Results:
+    """The result store of one cache folder. Blobs are 0444, written to a temporary name and
+    renamed,
+    never hard-linked: a link would let somebody change them in place."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _blob(self, sha256: str) -> Path:
+        return self.root / "sha256" / sha256[:2] / sha256
+
+    def _entry(self, key: str) -> Path:
+        return self.root / "keys" / key[:2] / f"{key}.json"
+
+    def lookup(self, key: str) -> CachedResult | None:
+        """The result of `key` when every blob of it is there and unharmed; a damaged one is
+        removed."""
+        try:
+            entry = json.loads(self._entry(key).read_bytes())
+            outputs = {name: self._verified(o) for name, o in entry["outputs"].items()}
+        except (OSError, ValueError, KeyError):
+            return None
+        return CachedResult(outputs, float(entry["made"]), str(entry.get("dtype", "")))
+
+    def _verified(self, output: dict[str, Any]) -> Produced:
+        path = self._blob(output["sha256"])
+        if digest_of(path) != output["sha256"]:
+            path.unlink()
+            raise ValueError("the blob was changed")
+        os.utime(path)  # least recently used goes first
+        return Produced(path, output["sha256"], output["size"], output["extension"])
+
+    def commit(self, key: str, outputs: dict[str, Produced], dtype: str) -> dict[str, Produced]:
+        """Keep checked outputs under `key`; what is returned lies in the store."""
+        with naming_the_mount(self.root):
+            kept = {name: self._keep(produced) for name, produced in outputs.items()}
+            document = {
+                "outputs": {
+                    name: {"sha256": p.sha256, "size": p.size, "extension": p.extension}
+                    for name, p in kept.items()
+                },
+                "made": time.time(),
+                "dtype": dtype,
+            }
+            entry = self._entry(key)
+            make_private(entry.parent)
+            write_atomic(entry, json.dumps(document).encode())
+        return kept
+
+    def _keep(self, produced: Produced) -> Produced:
+        blob = self._blob(produced.sha256)
+        if not blob.exists():
+            make_private(blob.parent)
+            part = blob.with_name(f".{blob.name}.{os.getpid()}")
+            try:
+                _copy(produced.path, part)
+                part.chmod(0o444)
+                part.replace(blob)
+            finally:
+                part.unlink(missing_ok=True)
+        return Produced(blob, produced.sha256, produced.size, produced.extension)
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
+
+    def trim(self, to_bytes: int, *, dry_run: bool = False) -> int:
+        """Remove the least recently used blobs until at most `to_bytes` remain; bytes freed."""
+        blobs = [path for path in (self.root / "sha256").glob("*/*") if path.is_file()]
+        blobs.sort(key=lambda path: path.stat().st_mtime)
+        excess = sum(path.stat().st_size for path in blobs) - to_bytes
+        freed = 0
+        for blob in blobs:
+            if freed >= excess:
+                break
+            freed += blob.stat().st_size
+            if not dry_run:
+                with contextlib.suppress(OSError):
+                    blob.unlink()
+        return freed
+
+
+def _copy(source: Path, part: Path) -> None:
+    """Move when it is the same file system, else copy; either way the bytes are on disk after
+    it."""
+    try:
+        source.rename(part)
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    with open_regular(source) as reader, part.open("xb") as writer:
+        copy_bytes(reader.fileno(), writer.fileno(), os.fstat(reader.fileno()).st_size)
+        os.fsync(writer.fileno())

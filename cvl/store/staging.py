@@ -1,0 +1,165 @@
+"""File inputs: opened once, checked, copied into a private folder that alone is mounted."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from cvl.core.manifest import InputSpec
+from cvl.core.media import Kind, MediaError, MediaInfo, extension_for, inspect, require_kind
+from cvl.core.names import printable
+from cvl.core.plan import StagedFile
+from cvl.errors import InputError
+from cvl.store.atomic import copy_bytes, naming_the_mount
+
+MAX_INPUT = 20 * 10**9
+CHUNK = 1 << 20
+KINDS: dict[str, Kind] = {"audio": "audio", "image": "image", "video": "video", "json": "json"}
+_EXTENSION = re.compile(r"[A-Za-z0-9]{1,12}")
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """A file input that does: where it is, what it is, and its identity when it was looked at."""
+
+    path: Path
+    size: int
+    extension: str
+    info: MediaInfo | None
+    identity: tuple[int, int, int, int]
+
+
+def check_file(name: str, spec: InputSpec, path: str) -> CheckedFile:
+    """Open `path` and see that it is what input `name` asks for, without decoding it.
+
+    Raises InputError that names the input, the file and what is wrong with it.
+    """
+    shown = printable(path, 200)
+    with _opened(name, path, shown) as stream:
+        status = os.fstat(stream.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"--{name}: {shown} is not a regular file")
+        if status.st_size == 0:
+            raise InputError(f"--{name}: {shown} is empty")
+        if status.st_size > MAX_INPUT:
+            raise InputError(
+                f"--{name}: {shown} has {status.st_size} bytes; {MAX_INPUT} is the most"
+            )
+        info = _inspect(name, spec, shown, stream, status.st_size)
+    extension = extension_for(info.format) if info else _own_extension(path)
+    identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return CheckedFile(Path(path), status.st_size, extension, info, identity)
+
+
+@contextlib.contextmanager
+def _opened(name: str, path: str, shown: str) -> Iterator[BinaryIO]:
+    """Non-blocking, so that a FIFO cannot hang us."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise InputError(f"--{name}: there is no file {shown}", hint=_look_around(path)) from None
+    except OSError as error:
+        raise InputError(f"--{name}: cannot read {shown}: {error.strerror}") from None
+    with open(descriptor, "rb") as stream:
+        yield stream
+
+
+def _look_around(path: str) -> str:
+    import difflib
+
+    folder = os.path.dirname(path) or "."
+    with contextlib.suppress(OSError):
+        names = os.listdir(folder)
+        close = difflib.get_close_matches(os.path.basename(path), names, n=1)
+        if close:
+            return f"did you mean {printable(os.path.join(folder, close[0]), 200)}?"
+    return "check the path"
+
+
+def _inspect(
+    name: str, spec: InputSpec, shown: str, stream: BinaryIO, size: int
+) -> MediaInfo | None:
+    wanted = spec.item_type
+    if wanted not in KINDS:
+        return None
+    try:
+        info = inspect(stream, size)
+        # The sound of a video will do where audio is asked for.
+        if not (wanted == "audio" and info.has_audio):
+            require_kind(info, KINDS[wanted])
+    except MediaError as error:
+        raise InputError(f"--{name}: {shown} {error}", hint=f"give {_a(wanted)} file") from None
+    _check_limits(name, spec, shown, info)
+    return info
+
+
+def _check_limits(name: str, spec: InputSpec, shown: str, info: MediaInfo) -> None:
+    seconds, pixels = info.duration_s, (info.width or 0) * (info.height or 0)
+    if spec.max_seconds is not None and seconds is not None and seconds > spec.max_seconds:
+        raise InputError(
+            f"--{name}: {shown} lasts {seconds:.1f} s", hint=f"{spec.max_seconds:g} s is the most"
+        )
+    if spec.max_pixels is not None and pixels > spec.max_pixels:
+        raise InputError(
+            f"--{name}: {shown} has {info.width}x{info.height} pixels",
+            hint=f"{spec.max_pixels} pixels are the most",
+        )
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[:1] in "aeiou" else f"a {kind}"
+
+
+def _own_extension(path: str) -> str:
+    extension = path.rpartition(".")[2]
+    return extension.lower() if _EXTENSION.fullmatch(extension) else ""
+
+
+def stage(name: str, checked: CheckedFile, target: Path) -> StagedFile:
+    """Copy a checked file to `target` and return its content identity.
+
+    The copy is what gets mounted: the caller's file may change or be swapped at any time.
+    """
+    with (
+        naming_the_mount(target.parent),
+        _opened(name, str(checked.path), printable(str(checked.path), 200)) as source,
+    ):
+        status = os.fstat(source.fileno())
+        seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if seen != checked.identity:
+            raise InputError(f"--{name}: {printable(str(checked.path), 200)} changed meanwhile")
+        with open(target, "xb") as copy:
+            copy_bytes(source.fileno(), copy.fileno(), status.st_size)
+        target.chmod(0o444)
+    return StagedFile(digest_of(target), checked.size, checked.extension)
+
+
+def digest_of(path: Path) -> str:
+    """sha256 of a file, hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file that a container wrote: never through a link, never blocking on a FIFO.
+
+    Raises OSError: ELOOP for a symlink, EINVAL for anything but a regular file with one name.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    stream = open(descriptor, "rb")  # noqa: SIM115  (handed to the caller)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        stream.close()
+        raise OSError(errno.EINVAL, "not a regular file with one name")
+    return stream
