@@ -31,6 +31,10 @@ class Terminal:
         elif text:
             print(printable_lines(text))
 
+    def line(self, text: str) -> None:
+        """One line of data now: what is streamed, like a log."""
+        print(printable_lines(text), flush=True)
+
     def message(self, text: str) -> None:
         """One line for a person, unless they asked for quiet."""
         if not self.quiet:

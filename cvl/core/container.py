@@ -60,6 +60,16 @@ class FoundContainer:
 
 
 @dataclass(frozen=True)
+class FoundImage:
+    """An image that the engine has; `size` in bytes, with the layers that it shares."""
+
+    id: str
+    tags: tuple[str, ...]
+    labels: dict[str, str]
+    size: int
+
+
+@dataclass(frozen=True)
 class EngineFacts:
     """What was read from the engine, once per command."""
 

@@ -78,7 +78,19 @@ def _item(name: str, spec: InputSpec, value: Any) -> Any:
     kind = spec.item_type
     if kind in FILE_TYPES:
         return _file(name, value)
-    return _SCALARS[kind](name, spec, value)
+    coerced = _SCALARS[kind](name, spec, value)
+    return _chosen(name, spec, coerced) if spec.choices else coerced
+
+
+def _chosen(name: str, spec: InputSpec, value: Any) -> Any:
+    """One of the declared choices, whatever the type of the input is."""
+    by_text = {str(choice): choice for choice in spec.choices}
+    if str(value) in by_text:
+        return by_text[str(value)]
+    close = nearest(str(value), by_text)
+    shown = ", ".join(by_text)
+    hint = f"did you mean {close}? choose from: {shown}" if close else f"choose from: {shown}"
+    raise InputError(f"--{name} is {str(value)!r}", hint=hint)
 
 
 def _file(name: str, value: Any) -> HostFile:
@@ -155,14 +167,8 @@ def _boolean(name: str, spec: InputSpec, value: Any) -> bool:
     raise InputError(f"--{name} is true or false, not {value!r}")
 
 
-def _choice(name: str, spec: InputSpec, value: Any) -> str | int | float:
-    by_text = {str(choice): choice for choice in spec.choices}
-    if str(value) in by_text:
-        return by_text[str(value)]
-    close = nearest(str(value), by_text)
-    shown = ", ".join(by_text)
-    hint = f"did you mean {close}? choose from: {shown}" if close else f"choose from: {shown}"
-    raise InputError(f"--{name} is {str(value)!r}", hint=hint)
+def _choice(name: str, spec: InputSpec, value: Any) -> Any:
+    return value
 
 
 def _json(name: str, spec: InputSpec, value: Any) -> Any:

@@ -3,7 +3,6 @@ GPUs)."""
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from cvl.core.manifest import Expect
+from cvl.core.plain import to_plain
 
 KEY_VERSION = 1
 
@@ -85,17 +85,6 @@ class Placement:
     inside: str
     jit: str
     gpus: tuple[str, ...] = ()
-
-
-def to_plain(value: Any) -> Any:
-    """Frozen values as JSON data."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): to_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_plain(item) for item in value]
-    return value
 
 
 def step_key(spec: StepSpec, code: str, *, any_seed: bool = False) -> str:

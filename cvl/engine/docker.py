@@ -16,7 +16,13 @@ from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 from docker.utils import kwargs_from_env
 from docker.utils.socket import frames_iter
 
-from cvl.core.container import ContainerSpec, ContainerState, EngineFacts, FoundContainer
+from cvl.core.container import (
+    ContainerSpec,
+    ContainerState,
+    EngineFacts,
+    FoundContainer,
+    FoundImage,
+)
 from cvl.engine.build import build_image
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
 from cvl.engine.protocol import BuildSpec, Cancelled, OnBuild, OnLog
@@ -24,6 +30,7 @@ from cvl.errors import CvlError, DiskFullError, EngineError, GpuError
 
 CONTROL_TIMEOUT_S = 10
 CREATE_TIMEOUT_S = 60
+IMAGES_TIMEOUT_S = 300
 
 
 class DockerEngine:
@@ -118,13 +125,32 @@ class DockerEngine:
                     raise
 
     def find(self, labels: dict[str, str]) -> list[FoundContainer]:
-        wanted = [f"{key}={value}" if value else key for key, value in labels.items()]
         with _speaking(self.endpoint):
-            rows = self._client.containers(all=True, filters={"label": wanted})
+            rows = self._client.containers(all=True, filters={"label": _wanted(labels)})
         return [
             FoundContainer(row["Id"], dict(row["Labels"] or {}), row["State"] == "running")
             for row in rows
         ]
+
+    def images(self, labels: dict[str, str]) -> list[FoundImage]:
+        client = self._connect(self._version, IMAGES_TIMEOUT_S)
+        with _speaking(self.endpoint):
+            rows = client.images(filters={"label": _wanted(labels)})
+        return [_found_image(row) for row in rows]
+
+    def remove_image(self, reference: str) -> None:
+        client = self._connect(self._version, IMAGES_TIMEOUT_S)
+        with _speaking(self.endpoint), contextlib.suppress(NotFound):
+            try:
+                client.remove_image(reference, force=False, noprune=True)
+            except APIError as error:
+                if error.status_code != requests.codes.conflict:
+                    raise
+                raise EngineError(
+                    f"{reference} is in use",
+                    hint="docker ps -a shows by which container",
+                    code="image_in_use",
+                ) from error
 
 
 class DockerRun:
@@ -170,6 +196,15 @@ class DockerRun:
             self._ended.set()
             with contextlib.suppress(OSError):
                 self._attached.close()
+
+
+def _wanted(labels: dict[str, str]) -> list[str]:
+    return [f"{key}={value}" if value else key for key, value in labels.items()]
+
+
+def _found_image(row: dict[str, Any]) -> FoundImage:
+    tags = tuple(tag for tag in row["RepoTags"] or () if not tag.startswith("<none>"))
+    return FoundImage(row["Id"], tags, dict(row["Labels"] or {}), int(row["Size"]))
 
 
 def _container_config(spec: ContainerSpec) -> dict[str, Any]:

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cvl.core.container import ContainerSpec, ContainerState, EngineFacts, FoundContainer
+from cvl.core.container import (
+    ContainerSpec,
+    ContainerState,
+    EngineFacts,
+    FoundContainer,
+    FoundImage,
+)
 
 OnLog = Callable[[bytes], None]
 """Receives raw bytes of the container's stdout and stderr, in order."""
@@ -76,3 +82,10 @@ class Engine(Protocol):
 
     def find(self, labels: dict[str, str]) -> list[FoundContainer]:
         """Containers, running or not, that carry all of these labels."""
+
+    def images(self, labels: dict[str, str]) -> list[FoundImage]:
+        """Local images that carry all of these labels; an empty value asks for the label alone."""
+
+    def remove_image(self, reference: str) -> None:
+        """Remove a tag, or an image without tags by its id; never by force, so that one in use
+        stays (EngineError, code image_in_use). No error when it is gone already."""

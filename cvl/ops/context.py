@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvl.core.manifest import ModelManifest
-from cvl.core.plan import to_plain
+from cvl.core.plain import to_plain
 from cvl.errors import ManifestError
 from cvl.store.staging import digest_of
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from cvl.core.graph import order, used_by
 from cvl.core.manifest import ModelManifest, PipelineManifest
-from cvl.core.plan import to_plain
+from cvl.core.plain import to_plain
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.request import Checked
 from cvl.store.staging import CheckedFile

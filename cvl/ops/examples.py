@@ -70,7 +70,7 @@ class Catalog:
         """Name -> example."""
         found: dict[str, Example] = {}
         for folder, source in self._folders:
-            for path in sorted(_example_folders(Path(folder))):
+            for path in sorted(example_folders(Path(folder))):
                 found.setdefault(path.name, Example(path.name, path.resolve(), source))
         return found
 
@@ -93,7 +93,7 @@ class Catalog:
         )
 
 
-def _example_folders(folder: Path) -> list[Path]:
+def example_folders(folder: Path) -> list[Path]:
     """`folder` itself when it is an example, else the examples directly in it."""
     if (folder / MANIFEST).is_file():
         return [folder.resolve()]

@@ -9,9 +9,11 @@ things are not even looked at.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cvl.core import owner as labels
+from cvl.core.container import FoundContainer
 from cvl.core.owner import Owner
 from cvl.errors import CvlError
 from cvl.machine.process import is_alive
@@ -19,7 +21,7 @@ from cvl.ops.session import Session
 from cvl.store.atomic import remove_tree
 from cvl.store.locks import is_free
 from cvl.store.outputs import STAGING, remove_staging
-from cvl.store.records import INTERRUPTED
+from cvl.store.records import INTERRUPTED, RunRecord
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ def is_dead(session: Session, owner: Owner, run: str) -> bool:
     return is_free(session.lock_path("run", run))
 
 
-def _reap_containers(session: Session) -> int:
-    removed = 0
+def dead_containers(session: Session) -> Iterator[FoundContainer]:
+    """Containers of this CVL_HOME that a dead run left."""
     mine = {f"{labels.PREFIX}owner.uid": session.owner.uid}
     mine[f"{labels.PREFIX}owner.home"] = session.owner.home
     for found in session.engine.find(mine):
@@ -58,8 +60,14 @@ def _reap_containers(session: Session) -> int:
         if is_dead(session, owner, run) or (
             not found.running and _of_an_earlier_boot(session, owner, run)
         ):
-            session.engine.remove(found.id)
-            removed += 1
+            yield found
+
+
+def _reap_containers(session: Session) -> int:
+    removed = 0
+    for found in dead_containers(session):
+        session.engine.remove(found.id)
+        removed += 1
     return removed
 
 
@@ -70,12 +78,17 @@ def _of_an_earlier_boot(session: Session, owner: Owner, run: str) -> bool:
     return same and owner.boot != session.owner.boot and is_free(session.lock_path("run", run))
 
 
-def _reap_runs(session: Session) -> int:
-    reaped = 0
+def dead_runs(session: Session) -> Iterator[RunRecord]:
+    """Records that say running although nobody runs them."""
     for record in session.records.runs(state="running"):
         dead = is_dead(session, record.owner, record.id)
-        if not dead and not _of_an_earlier_boot(session, record.owner, record.id):
-            continue
+        if dead or _of_an_earlier_boot(session, record.owner, record.id):
+            yield record
+
+
+def _reap_runs(session: Session) -> int:
+    reaped = 0
+    for record in dead_runs(session):
         for path in session.records.scratch(record.id):
             if path.name.startswith(STAGING):
                 remove_staging(path)

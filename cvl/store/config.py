@@ -36,7 +36,7 @@ def load_config() -> Config:
     """The settings of this process; UserError for a wrong key or type, with the file."""
     config = Config()
     for path in reversed(_files()):
-        if path.is_file():
+        if os.path.isfile(path):
             config = _merged(config, _read(path), path)
     return _from_environment(config)
 
@@ -46,7 +46,7 @@ def _files() -> list[Path]:
     here = Path.cwd()
     project = [folder / FILE for folder in (here, *here.parents)]
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    nearest = next((path for path in project if path.is_file()), project[0])
+    nearest = next((path for path in project if os.path.isfile(path)), project[0])
     return [nearest, Path(home) / "cvl" / FILE, Path("/etc/cvl") / FILE]
 
 

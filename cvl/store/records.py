@@ -124,14 +124,21 @@ class Records:
 
     def runs(self, *, state: str = "", limit: int = 1000) -> list[RunRecord]:
         """Newest first; all states, or one."""
+        if state:
+            return self._select(" WHERE state=?", (state, limit))
+        return self._select("", (limit,))
+
+    def matching(self, prefix: str, limit: int = 10) -> list[RunRecord]:
+        """Runs whose id begins with `prefix`, newest first."""
+        return self._select(" WHERE substr(id,1,?)=?", (len(prefix), prefix, limit))
+
+    def _select(self, where: str, values: tuple[str | int, ...]) -> list[RunRecord]:
         query = (
             "SELECT id, example, verb, state, owner, started, ended, exit, code, message, outputs"
-        )
-        query += (
-            " FROM runs" + (" WHERE state=?" if state else "") + " ORDER BY started DESC LIMIT ?"
+            f" FROM runs{where} ORDER BY started DESC, id DESC LIMIT ?"
         )
         with self._open() as db:
-            rows = db.execute(query, (state, limit) if state else (limit,)).fetchall()
+            rows = db.execute(query, values).fetchall()
         return [_record(row) for row in rows]
 
     def remember_image(self, context: str, image: str) -> None:

@@ -1,3 +1,7 @@
+"""Does what its name for an act says; most acts are what a hostile or broken model would do."""
+
+
+import acts
 from cvl_inside import Predictor, run
 
 
@@ -5,8 +9,7 @@ class Stub(Predictor):
     def predict(self, ctx, *, act, amount, file):
         ctx.progress(1, 2, "acts")
         path = ctx.output("result")
-        with open(path, "w") as stream:
-            stream.write(f"{act} {ctx.seed}\n")
+        getattr(acts, act)(ctx, path, amount, file)
         ctx.progress(2, 2, "acts")
         return {"result": path}
 

@@ -1,0 +1,52 @@
+# make demo   one MP4 of a portrait that speaks, through three containers
+# make test   the tests, on a real engine; as root with CI=1 it installs what they need
+PYTHON ?= python3
+VENV ?= .venv
+RUN = $(VENV)/bin/python
+TEXT ?= Hello. I was a picture until a moment ago. Now I can say whatever you type.
+IMAGE ?= examples/avatar_video/samples/portrait.jpg
+OUTPUT ?= demo.mp4
+
+.PHONY: demo test test-examples faults check bench schemas clean
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/ready-test: $(VENV)/ready
+	$(RUN) -m pip install --quiet --editable '.[test]'
+	touch $@
+
+demo: $(VENV)/ready
+	$(VENV)/bin/cvl run avatar_video predict --text "$(TEXT)" --image "$(IMAGE)" \
+	  --output "$(OUTPUT)" --overwrite
+
+test: $(VENV)/ready-test
+	$(RUN) -m tests.support.packages
+	$(RUN) -m pytest -m "not slow"
+
+test-examples: $(VENV)/ready-test
+	$(RUN) -m tests.support.packages
+	$(RUN) -m pytest tests/examples
+
+faults: $(VENV)/ready-test
+	$(RUN) -m tests.support.packages
+	CVL_TEST_FULL=1 $(RUN) -m pytest tests/faults
+
+check: $(VENV)/ready-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(RUN) -m cvl.cli.schemas --check
+	$(RUN) -m pytest tests/test_architecture.py
+
+schemas: $(VENV)/ready-test
+	$(RUN) -m cvl.cli.schemas --write
+
+bench: $(VENV)/ready-test
+	$(RUN) benchmarks/overhead.py
+
+clean:
+	rm -rf $(VENV) demo.mp4 junit-*.xml

@@ -1,0 +1,90 @@
+"""Base images made here: nothing is pulled when the engine has no registry to pull from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from tests.support.engine import KEPT, Engine
+from tests.support.packages import may_install, which
+
+DEBIAN = "debian:bookworm-slim"
+PYTHON = "cvl-test/python"
+MIRROR = "http://deb.debian.org/debian"
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+# Not where the ca-certificates package would write its own bundle over it.
+IN_IMAGE = Path("/usr/local/share/host-authorities.pem")
+VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
+PYTHON_DOCKERFILE = f"""\
+FROM {DEBIAN}
+RUN apt-get update && apt-get install -y --no-install-recommends python3 \\
+ && rm -rf /var/lib/apt/lists/* && ln -s python3 /usr/bin/python
+"""
+
+
+def ensure_images(engine: Engine) -> None:
+    """The base of the examples and the base of the stubs are in the engine."""
+    if not _has(engine, DEBIAN) and may_install():
+        _import_debian(engine)
+    if not _has(engine, PYTHON):
+        _build_python(engine)
+
+
+def copy_image(source: Engine, target: Engine, reference: str) -> None:
+    """Give an image of one engine to another one that cannot reach a registry."""
+    if _has(target, reference):
+        return
+    client = which("docker") or "docker"
+    save = subprocess.Popen(
+        [client, "--host", source.host, "save", reference], stdout=subprocess.PIPE
+    )
+    load = [client, "--host", target.host, "load"]
+    subprocess.run(load, stdin=save.stdout, check=True, capture_output=True)
+    if save.wait():
+        raise RuntimeError(f"docker save {reference} failed")
+
+
+def _has(engine: Engine, reference: str) -> bool:
+    return bool(engine.docker("images", "--quiet", reference))
+
+
+def _import_debian(engine: Engine) -> None:
+    """A minimal Debian with this machine's certificate authorities in it, so that apt and pip work
+    in builds here as they do outside."""
+    archive = KEPT / "bookworm.tar"
+    if not archive.exists():
+        _debootstrap(archive)
+    changes = [f"--change=ENV {name}={IN_IMAGE}" for name in VARIABLES]
+    engine.docker("import", *changes, str(archive), DEBIAN)
+
+
+def _debootstrap(archive: Path) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="cvl-bookworm-", dir=archive.parent) as name:
+        root = Path(name) / "root"
+        command = [which("debootstrap") or "debootstrap", "--variant=minbase", "bookworm"]
+        subprocess.run([*command, str(root), MIRROR], check=True, stdout=subprocess.DEVNULL)
+        certificates = root / IN_IMAGE.relative_to("/")
+        certificates.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(AUTHORITIES, certificates)
+        for part in ("var/cache/apt/archives", "var/lib/apt/lists"):
+            shutil.rmtree(root / part, ignore_errors=True)
+            (root / part / "partial").mkdir(parents=True)
+        temporary = archive.with_suffix(".part")
+        subprocess.run(["tar", "-C", str(root), "-cf", str(temporary), "."], check=True)
+        temporary.rename(archive)
+
+
+def _build_python(engine: Engine) -> None:
+    from cvl.engine.build import find_client
+
+    with tempfile.TemporaryDirectory(prefix="cvl-python-") as folder:
+        (Path(folder) / "Dockerfile").write_text(PYTHON_DOCKERFILE)
+        command = [*find_client().command(), "--tag", PYTHON]
+        if engine.network:
+            command += ["--network", engine.network]
+        environment = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": engine.host}
+        subprocess.run([*command, folder], check=True, capture_output=True, env=environment)
