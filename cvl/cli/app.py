@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import traceback
 
 import click
 
@@ -75,7 +74,7 @@ def run_app(argv: list[str]) -> int:
         return status if isinstance(status, int) else 0
     except CvlError as error:
         if terminal.debug:
-            traceback.print_exc()
+            _print_traceback()
         terminal.fail(error)
         return error.status
     except click.ClickException as error:
@@ -102,10 +101,16 @@ def _usage(error: click.ClickException) -> UsageError:
     return UsageError(message[:1].lower() + message[1:], hint="see --help")
 
 
+def _print_traceback() -> None:
+    import traceback
+
+    traceback.print_exc()
+
+
 def _internal(error: Exception, terminal: Terminal) -> int:
     """A bug of ours: say so in one line; the traceback is there for who asks."""
     if terminal.debug:
-        traceback.print_exc()
+        _print_traceback()
     told = CvlError(
         f"internal error: {type(error).__name__}: {error}",
         hint="run it again with --debug and report what it prints",

@@ -8,7 +8,7 @@ import click
 
 from cvl.core.manifest import InputSpec, Manifest, OutputSpec, PipelineManifest
 
-INPUT, OUTPUT = "input__", "output__"
+INPUT, OUTPUT, STEP, DOT = "input__", "output__", "step__", "__dot__"
 
 
 def input_params(manifest: Manifest) -> list[click.Parameter]:
@@ -39,7 +39,12 @@ def step_params(manifest: Manifest, tokens: list[str]) -> list[click.Parameter]:
     used = {
         t.partition("=")[0] for t in tokens if t.startswith("--") and "." in t.partition("=")[0]
     }
-    return [click.Option([name, f"step__{name[2:]}"], hidden=True) for name in sorted(used)]
+    return [click.Option([name, _step_name(name)], hidden=True) for name in sorted(used)]
+
+
+def _step_name(flag: str) -> str:
+    """A Python name for `--step.option`; a dot is none in one."""
+    return STEP + flag[2:].replace("-", "_").replace(".", DOT)
 
 
 def _flags(name: str) -> list[str]:
@@ -107,7 +112,7 @@ def split(
             inputs[key[len(INPUT) :]] = list(value) if isinstance(value, tuple) else value
         elif key.startswith(OUTPUT):
             outputs[key[len(OUTPUT) :]] = value
-        elif key.startswith("step__"):
-            step, _, name = key[len("step__") :].partition(".")
+        elif key.startswith(STEP):
+            step, _, name = key[len(STEP) :].partition(DOT)
             steps.setdefault(step, {})[name] = value
     return inputs, outputs, steps

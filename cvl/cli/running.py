@@ -1,4 +1,5 @@
-"""The verbs of `cvl run`, with signals and progress around them."""
+"""The verbs of `cvl run`, with signals and progress around them. What runs things is imported only
+once it is known that the request makes sense: a bad one costs little."""
 
 from __future__ import annotations
 
@@ -7,18 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cvl.cli.progress import make_report
 from cvl.cli.terminal import Terminal
 from cvl.errors import CvlError
-from cvl.ops.build_all import build_example
-from cvl.ops.dryrun import plan_of
 from cvl.ops.examples import Catalog, Example
-from cvl.ops.predict import RunResult, run_request
-from cvl.ops.request import Options, Request, check_request
-from cvl.ops.selftest import run_selftest
-from cvl.ops.session import Session, new_run_id
+from cvl.ops.request import Options, Request, check_request, new_run_id
+
+if TYPE_CHECKING:
+    from cvl.ops.predict import RunResult
+    from cvl.ops.session import Session
 
 
 @dataclass(frozen=True)
@@ -34,6 +33,9 @@ class Settings:
 @contextmanager
 def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     """A session that listens to signals and reports progress."""
+    from cvl.cli.progress import make_report
+    from cvl.ops.session import Session
+
     session = Session(base_image=settings.base_image, build_network=settings.build_network)
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda number, frame: session.cancel.request(number))
@@ -46,6 +48,8 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
 
 def build(terminal: Terminal, settings: Settings, catalog: Catalog, example: Example) -> int:
     """`cvl run X build`."""
+    from cvl.ops.build_all import build_example
+
     with _session(terminal, settings) as session:
         images = build_example(session, catalog, example)
     data = [
@@ -58,13 +62,17 @@ def build(terminal: Terminal, settings: Settings, catalog: Catalog, example: Exa
 
 def predict(terminal: Terminal, settings: Settings, catalog: Catalog, request: Request) -> int:
     """`cvl run X predict`."""
+    checked = check_request(catalog, request, new_run_id())
     if settings.dry_run:
-        checked = check_request(catalog, request, new_run_id())
+        from cvl.ops.dryrun import plan_of
+
         plan = plan_of(catalog, checked)
         terminal.data(plan.data, plan.text)
         return 0
+    from cvl.ops.predict import run_plan
+
     with _session(terminal, settings) as session:
-        result = run_request(session, catalog, request)
+        result = run_plan(session, catalog, checked)
     _tell(terminal, result)
     return 0
 
@@ -111,6 +119,8 @@ def test(
 ) -> int:
     """`cvl run X test`: exit 0 when it passed, the failure's own code when not; a JUnit file
     always."""
+    from cvl.ops.selftest import run_selftest
+
     with _session(terminal, settings) as session:
         report = run_selftest(session, catalog, example, junit, options)
     data = {

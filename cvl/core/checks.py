@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from cvl.core.inputs import coerce
+from cvl.core.location import Located, Location
 from cvl.core.manifest import (
     FILE_TYPES,
     InputSpec,
@@ -18,20 +19,20 @@ from cvl.core.manifest import (
 from cvl.core.media import extensions_for
 from cvl.core.names import did_you_mean, is_identifier
 from cvl.core.references import parse_reference
-from cvl.core.yaml_source import Document, Location
 from cvl.errors import InputError
 
-# The runner's own options; an input of the same name could not be reached.
+# The runner's own options, and the arguments of predict() that are no inputs: an input of the same
+# name could not be reached.
 RESERVED = frozenset(
     (
         "gpus", "offload", "overwrite", "dry_run", "no_cache", "timeout", "progress", "quiet",
         "json", "output", "seed", "help", "debug", "explain", "examples", "engine", "count",
-        "base_image", "junit", "version", "device", "dtype",
+        "base_image", "junit", "version", "device", "dtype", "self", "ctx",
     )
 )  # fmt: skip
 
 
-def check_manifest(manifest: Manifest, document: Document, folder: str) -> None:
+def check_manifest(manifest: Manifest, document: Located, folder: str) -> None:
     """Raise ManifestError for the first thing that is wrong."""
     if manifest.name != folder:
         raise document.error(
@@ -51,14 +52,14 @@ def check_manifest(manifest: Manifest, document: Document, folder: str) -> None:
     _check_samples(manifest, document)
 
 
-def _check_identifier(document: Document, at: Location, name: str) -> None:
+def _check_identifier(document: Located, at: Location, name: str) -> None:
     if not is_identifier(name):
         raise document.error(
             at, f"{name!r} is not a name", "use lower-case letters, digits and underscores"
         )
 
 
-def _check_input(document: Document, name: str, spec: InputSpec) -> None:
+def _check_input(document: Located, name: str, spec: InputSpec) -> None:
     at: Location = ("inputs", name)
     if name in RESERVED:
         raise document.error(at, f"{name!r} is an option of cvl itself", "call the input otherwise")
@@ -69,20 +70,20 @@ def _check_input(document: Document, name: str, spec: InputSpec) -> None:
     if spec.pattern is not None:
         try:
             re.compile(spec.pattern)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise document.error((*at, "pattern"), f"not a regular expression: {error}") from None
     if spec.default is not None:
         _check_value(document, (*at, "default"), name, spec, spec.default)
 
 
-def _check_value(document: Document, at: Location, name: str, spec: InputSpec, value: Any) -> None:
+def _check_value(document: Located, at: Location, name: str, spec: InputSpec, value: Any) -> None:
     try:
         coerce(name, spec, value)
     except InputError as error:
         raise document.error(at, error.message, error.hint) from None
 
 
-def _check_model(manifest: ModelManifest, document: Document) -> None:
+def _check_model(manifest: ModelManifest, document: Located) -> None:
     for name, output in manifest.outputs.items():
         _check_output(document, name, output)
     for index, weights in enumerate(manifest.weights):
@@ -94,7 +95,7 @@ def _check_model(manifest: ModelManifest, document: Document) -> None:
         raise document.error(("resources", "gpus"), "a required GPU cannot be fewer than one")
 
 
-def _check_output(document: Document, name: str, output: OutputSpec) -> None:
+def _check_output(document: Located, name: str, output: OutputSpec) -> None:
     at: Location = ("outputs", name)
     if "/" in output.default or output.default in ("", ".", ".."):
         raise document.error((*at, "default"), f"{output.default!r} is not a plain file name")
@@ -110,7 +111,7 @@ def _check_output(document: Document, name: str, output: OutputSpec) -> None:
         )
 
 
-def _check_steps(manifest: PipelineManifest, document: Document) -> None:
+def _check_steps(manifest: PipelineManifest, document: Located) -> None:
     """Names and references of this file alone; what the steps use is checked by core/graph.py."""
     if not manifest.steps:
         raise document.error(("steps",), "a pipeline needs at least one step")
@@ -123,15 +124,15 @@ def _check_steps(manifest: PipelineManifest, document: Document) -> None:
             at = at if key == "uses" else (*at, key)
             _check_reference(manifest, document, at, value)
     for name, value in manifest.outputs.items():
-        if parse_reference(value) is None:
-            raise document.error(
-                ("outputs", name), f"output {name!r} is not a reference", "write ${step.output}"
-            )
+        reference = parse_reference(value)
+        if reference is None or reference[0] == "inputs":
+            message = f"output {name!r} is not a reference to what a step makes"
+            raise document.error(("outputs", name), message, "write ${step.output}")
         _check_reference(manifest, document, ("outputs", name), value)
 
 
 def _check_reference(
-    manifest: PipelineManifest, document: Document, at: Location, value: Any
+    manifest: PipelineManifest, document: Located, at: Location, value: Any
 ) -> None:
     if isinstance(value, list):
         for index, item in enumerate(value):
@@ -152,7 +153,7 @@ def _check_reference(
         raise document.error(at, f"{value} names no step of this pipeline", hint)
 
 
-def _check_samples(manifest: Manifest, document: Document) -> None:
+def _check_samples(manifest: Manifest, document: Located) -> None:
     for name, value in manifest.samples.items():
         if name not in manifest.inputs:
             hint = did_you_mean(name, manifest.inputs)
@@ -162,5 +163,8 @@ def _check_samples(manifest: Manifest, document: Document) -> None:
             paths = value if isinstance(value, list) else [value]
             if not all(isinstance(path, str) and path for path in paths):
                 raise document.error(("samples", name), f"sample {name!r} is not a path")
+            if any(path.startswith("/") or ".." in path.split("/") for path in paths):
+                message = f"sample {name!r} lies outside of the example's folder"
+                raise document.error(("samples", name), message, "name a file in the folder")
         else:
             _check_value(document, ("samples", name), name, spec, value)

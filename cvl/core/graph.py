@@ -4,19 +4,20 @@ before the first container starts; a choice in `uses` is checked for every choic
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from cvl.core.inputs import coerce
+from cvl.core.location import Located, Location
 from cvl.core.manifest import FILE_TYPES, InputSpec, Manifest, OutputSpec, PipelineManifest, Step
 from cvl.core.names import did_you_mean
 from cvl.core.references import parse_reference, references_in
-from cvl.core.yaml_source import Document, Location
-from cvl.errors import CvlError, InputError
+from cvl.errors import CvlError, InputError, ManifestError
 
 Lookup = Callable[[str], Manifest]
 
 
-def order(pipeline: PipelineManifest, document: Document) -> list[str]:
+def order(pipeline: PipelineManifest, document: Located) -> list[str]:
     """Step names so that each comes after what it needs; ManifestError names a cycle."""
     needs = {name: dependencies(step) for name, step in pipeline.steps.items()}
     done: list[str] = []
@@ -48,20 +49,53 @@ def used_by(pipeline: PipelineManifest, step: Step, inputs: Mapping[str, Any] | 
     return [str(choice) for choice in pipeline.inputs[reference[1]].choices]
 
 
-def check_graph(pipeline: PipelineManifest, document: Document, lookup: Lookup) -> None:
+def check_graph(
+    pipeline: PipelineManifest, document: Located, lookup: Lookup, above: tuple[str, ...] = ()
+) -> None:
     """Raise ManifestError for a cycle, an unknown example, input or output, or types that do not
-    fit."""
+    fit; in the pipelines that it uses as well. `above`: the pipelines that use this one."""
     order(pipeline, document)
     for name, step in pipeline.steps.items():
         _check_uses(pipeline, document, name, step)
+    for name, step in pipeline.steps.items():
+        at: Location = ("steps", name, "uses")
         for example in used_by(pipeline, step, None):
-            manifest = _find(document, ("steps", name, "uses"), example, lookup)
-            _check_step(pipeline, document, lookup, name, step, manifest)
+            manifest = _find(document, at, example, lookup)
+            if isinstance(manifest, PipelineManifest):
+                _check_nested(document, at, manifest, lookup, (*above, pipeline.name))
+    for name, step in pipeline.steps.items():
+        for example in used_by(pipeline, step, None):
+            _check_step(pipeline, document, lookup, name, step, lookup(example))
     for name, value in pipeline.outputs.items():
         source_type(pipeline, document, lookup, ("outputs", name), value)
 
 
-def _check_uses(pipeline: PipelineManifest, document: Document, name: str, step: Step) -> None:
+@dataclass(frozen=True)
+class _Used:
+    """Errors of a pipeline that another one uses: told at the line that uses it."""
+
+    document: Located
+    at: Location
+    name: str
+
+    def error(self, location: Location, message: str, hint: str = "") -> ManifestError:
+        return self.document.error(self.at, f"{self.name}: {message}", hint)
+
+
+def _check_nested(
+    document: Located,
+    at: Location,
+    manifest: PipelineManifest,
+    lookup: Lookup,
+    above: tuple[str, ...],
+) -> None:
+    if manifest.name in above:
+        circle = " -> ".join((*above, manifest.name))
+        raise document.error(at, f"pipelines use each other in a circle: {circle}")
+    check_graph(manifest, _Used(document, at, manifest.name), lookup, above)
+
+
+def _check_uses(pipeline: PipelineManifest, document: Located, name: str, step: Step) -> None:
     reference = parse_reference(step.uses)
     at: Location = ("steps", name, "uses")
     if reference is None:
@@ -70,7 +104,7 @@ def _check_uses(pipeline: PipelineManifest, document: Document, name: str, step:
         raise document.error(at, f"{step.uses} is not an input of type choice")
 
 
-def _find(document: Document, at: Location, example: str, lookup: Lookup) -> Manifest:
+def _find(document: Located, at: Location, example: str, lookup: Lookup) -> Manifest:
     try:
         return lookup(example)
     except CvlError as error:
@@ -79,7 +113,7 @@ def _find(document: Document, at: Location, example: str, lookup: Lookup) -> Man
 
 def _check_step(
     pipeline: PipelineManifest,
-    document: Document,
+    document: Located,
     lookup: Lookup,
     name: str,
     step: Step,
@@ -94,11 +128,16 @@ def _check_step(
         if parse_reference(value) is None and not isinstance(value, list):
             _check_literal(document, at, key, spec, value)
             continue
+        if isinstance(value, list) and spec.type != "list":
+            raise document.error(at, f"{key!r} of {manifest.name} is {spec.type}, not a list")
         for item in value if isinstance(value, list) else [value]:
             if parse_reference(item) is None:
                 _check_literal(document, at, key, spec, [item])
                 continue
             given = source_type(pipeline, document, lookup, at, item)
+            many = _is_list(pipeline, item)
+            if many and (spec.type != "list" or isinstance(value, list)):
+                raise document.error(at, f"{item} is a list, and one value is needed here")
             if not fits(given, spec):
                 wanted = f"list of {spec.of}" if spec.type == "list" else spec.type
                 raise document.error(
@@ -113,7 +152,7 @@ def _check_step(
             )
 
 
-def _check_literal(document: Document, at: Location, key: str, spec: InputSpec, value: Any) -> None:
+def _check_literal(document: Located, at: Location, key: str, spec: InputSpec, value: Any) -> None:
     if spec.item_type in FILE_TYPES:
         raise document.error(at, f"{key!r} is a file: use a reference, never a path")
     try:
@@ -123,7 +162,7 @@ def _check_literal(document: Document, at: Location, key: str, spec: InputSpec, 
 
 
 def source_type(
-    pipeline: PipelineManifest, document: Document, lookup: Lookup, at: Location, value: str
+    pipeline: PipelineManifest, document: Located, lookup: Lookup, at: Location, value: str
 ) -> str:
     """Type of what a reference names; the same for every choice, or it is an error."""
     reference = parse_reference(value)
@@ -143,6 +182,13 @@ def source_type(
             at, f"{value} is {' or '.join(sorted(types))}, depending on the choice"
         )
     return types.pop()
+
+
+def _is_list(pipeline: PipelineManifest, value: str) -> bool:
+    """Is it an input of type list? Outputs are single."""
+    reference = parse_reference(value)
+    assert reference is not None
+    return reference[0] == "inputs" and pipeline.inputs[reference[1]].type == "list"
 
 
 def output_spec(

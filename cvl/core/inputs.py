@@ -115,6 +115,8 @@ def _string(name: str, spec: InputSpec, value: Any) -> str:
     limit = spec.max_length or MAX_STRING
     if len(value) > limit:
         raise InputError(f"--{name} has {len(value)} characters; {limit} is the most")
+    if "\0" in value:
+        raise InputError(f"--{name}: text cannot hold a NUL character")
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -140,7 +142,7 @@ def _number(name: str, spec: InputSpec, value: Any) -> float:
         raise InputError(f"--{name} is a number, not {value!r}")
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InputError(f"--{name} is a number, not {value!r}") from None
     if not math.isfinite(number):
         raise InputError(f"--{name} is a finite number, not {value!r}")
@@ -153,7 +155,7 @@ def _check_range(name: str, spec: InputSpec, number: float) -> None:
     if (low is not None and number < low) or (high is not None and number > high):
         limits = [f"at least {low:g}"] if low is not None else []
         limits += [f"at most {high:g}"] if high is not None else []
-        raise InputError(f"--{name} is {number:g}", hint=f"it must be {' and '.join(limits)}")
+        raise InputError(f"--{name} is {number}", hint=f"it must be {' and '.join(limits)}")
 
 
 def _boolean(name: str, spec: InputSpec, value: Any) -> bool:
@@ -175,9 +177,13 @@ def _json(name: str, spec: InputSpec, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return json.loads(value)
+        return json.loads(value, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise InputError(f"--{name} is not JSON: {error}") from None
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is not a JSON number")
 
 
 _SCALARS: dict[str, Any] = {

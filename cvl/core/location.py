@@ -1,5 +1,5 @@
-"""Places in a manifest, and what can name them in an error. Says nothing of YAML, so that a manifest
-that needs no error needs no parser either."""
+"""Places in a manifest, and what can name them in an error. Says nothing of YAML, so that a
+manifest that needs no error needs no parser either."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from cvl.core.names import is_identifier
 from cvl.errors import (
     Cancelled,
     CvlError,
@@ -57,7 +58,7 @@ def failure_of(ending: Ending, step: str, log_path: str) -> CvlError | None:
         return InputError(
             str(result.get("message", "bad input")),
             hint=str(result.get("hint", "")),
-            code=str(result.get("code") or "bad_input"),
+            code=_code(result.get("code")),
         )
     if ending.exit_code == EXIT_OUTPUT and status == "output":
         return OutputError(f"{step}: {result.get('message', 'bad output')}", hint=_log(log_path))
@@ -66,6 +67,11 @@ def failure_of(ending: Ending, step: str, log_path: str) -> CvlError | None:
     if ending.exit_code != 0:
         return _program_failed(ending, step, log_path)
     return None
+
+
+def _code(told: Any) -> str:
+    """A code is a word of ours; anything else that a container says is not one."""
+    return told if isinstance(told, str) and is_identifier(told) else "bad_input"
 
 
 def warning_of(ending: Ending, step: str) -> str | None:

@@ -1,5 +1,5 @@
-"""Frozen values as JSON data, and back. The way back is strict: what does not fit is refused, so that
-a damaged file is never taken for a value."""
+"""Frozen values as JSON data, and back. The way back is strict: what does not fit is refused, so
+that a damaged file is never taken for a value."""
 
 from __future__ import annotations
 

@@ -11,14 +11,16 @@ from functools import cache
 from typing import Any
 
 from cvl.core import checks
+from cvl.core.location import Located, Location
 from cvl.core.manifest import Manifest, ModelManifest, PipelineManifest
 from cvl.core.names import did_you_mean
-from cvl.core.yaml_source import Document, Location
 from cvl.errors import ManifestError
 
 if typing.TYPE_CHECKING:
     from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
+
+    from cvl.core.yaml_source import Document
 
 KINDS: dict[str, type] = {"model": ModelManifest, "pipeline": PipelineManifest}
 UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
@@ -38,7 +40,7 @@ def _validate(document: Document) -> Manifest:
     from pydantic import ValidationError
 
     kind = document.data.get("kind", "model")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise document.error(("kind",), f"kind is {kind!r}", did_you_mean(str(kind), KINDS))
     try:
         text = json.dumps(_rename_with(document.data), allow_nan=False)
@@ -72,7 +74,7 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
     return TypeAdapter(KINDS[kind])
 
 
-def _explain(document: Document, kind: str, errors: list[ErrorDetails]) -> ManifestError:
+def _explain(document: Located, kind: str, errors: list[ErrorDetails]) -> ManifestError:
     """The first error, unknown keys before everything else: a typo is what causes the others."""
     unknown = [error for error in errors if error["type"] in UNKNOWN_KEY]
     error = (unknown or errors)[0]

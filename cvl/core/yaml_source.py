@@ -3,18 +3,19 @@ duplicate keys, deep nesting, huge files."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from cvl.core.location import Location
 from cvl.errors import ManifestError
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 20
 
-Location = tuple[str | int, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -80,7 +81,21 @@ def _construct(loader: Any, node: yaml.Node, at: Location, document: Document) -
         return _construct_mapping(loader, node, at, document)
     if isinstance(node, yaml.SequenceNode):
         return [_construct(loader, item, (*at, i), document) for i, item in enumerate(node.value)]
-    return loader.construct_object(node)
+    return _construct_scalar(loader, node, document.file)
+
+
+def _construct_scalar(loader: Any, node: yaml.Node, file: str) -> Any:
+    """Text, a number, true, false or nothing; YAML would also make dates, infinities and NaN."""
+    line = node.start_mark.line + 1
+    try:
+        value = loader.construct_object(node)
+    except ValueError as error:
+        raise ManifestError(f"{file}:{line}: {error}", hint="write it in quotes") from None
+    finite = not isinstance(value, float) or math.isfinite(value)
+    if not isinstance(value, str | int | float | None) or not finite:
+        message = f"{file}:{line}: {node.value} is neither text nor a finite number"
+        raise ManifestError(message, hint="write it in quotes")
+    return value
 
 
 def _construct_mapping(
@@ -104,6 +119,6 @@ def _construct_mapping(
 
 def _syntax_error(error: yaml.YAMLError, file: str) -> ManifestError:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
+    problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     line = mark.line + 1 if mark is not None else 1
     return ManifestError(f"{file}:{line}: not valid YAML: {problem}")

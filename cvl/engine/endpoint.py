@@ -3,9 +3,11 @@ default."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from cvl.errors import EngineError
@@ -38,27 +40,36 @@ def resolve_endpoint() -> Endpoint:
     name = os.environ.get("DOCKER_CONTEXT") or _configured_context()
     if not name or name == "default":
         return Endpoint(DEFAULT, "default")
-    from docker.context import ContextAPI  # type: ignore[import-untyped,unused-ignore]
-
-    context: Any = ContextAPI.get_context(name)
-    if context is None or not context.Host:
+    host = _context_host(name)
+    if not host:
         raise EngineError(
             f"the docker context {name!r} does not exist",
             hint="docker context ls lists them; docker context use default goes back",
             code="unknown_context",
         )
-    return Endpoint(str(context.Host), f"context {name}")
+    return Endpoint(host, f"context {name}")
+
+
+def _context_host(name: str) -> str:
+    """Address of a context, as the docker client stores it. The docker package finds contexts only
+    where there is a config.json as well, so the file is read here."""
+    place = hashlib.sha256(name.encode()).hexdigest()
+    meta = _config_folder() / "contexts" / "meta" / place / "meta.json"
+    try:
+        return str(json.loads(meta.read_text())["Endpoints"]["docker"]["Host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _config_folder() -> Path:
+    folder = os.environ.get("DOCKER_CONFIG")
+    return Path(folder) if folder else Path(os.path.expanduser("~")) / ".docker"
 
 
 def _configured_context() -> str:
-    """`currentContext` of docker's config file, read without the docker package: most have none."""
-    import json
-    from pathlib import Path
-
-    folder = os.environ.get("DOCKER_CONFIG") or os.path.join(os.path.expanduser("~"), ".docker")
+    """`currentContext` of the docker client's config file."""
     try:
-        text = (Path(folder) / "config.json").read_text()
-        name = json.loads(text).get("currentContext", "")
+        name = json.loads((_config_folder() / "config.json").read_text()).get("currentContext", "")
     except (OSError, ValueError, AttributeError):
         return ""
     return name if isinstance(name, str) else ""

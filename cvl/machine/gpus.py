@@ -74,17 +74,27 @@ def _from_nvidia_smi() -> list[Gpu]:
     command = [path, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"]
     try:
         result = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return []
     rows = (
         [line.split(", ") for line in result.stdout.splitlines()] if not result.returncode else []
     )
-    return [_smi_gpu(row) for row in rows if len(row) == len(_QUERY.split(","))]
+    columns = len(_QUERY.split(","))
+    return [_smi_gpu(row) for row in rows if len(row) == columns and row[0].isdigit()]
 
 
 def _smi_gpu(row: list[str]) -> Gpu:
     index, uuid, name, total, free, driver, capability = (cell.strip() for cell in row)
-    mib = 1 << 20
-    return Gpu(int(index), uuid, name, int(total) * mib, int(free) * mib, driver, capability)
+    return Gpu(int(index), uuid, name, _bytes(total), _bytes(free), driver, capability)
+
+
+def _bytes(mebibytes: str) -> int:
+    """A GPU that shares the machine's memory says [N/A]: 0."""
+    return int(mebibytes) << 20 if mebibytes.isdigit() else 0

@@ -53,7 +53,7 @@ def select(spec: str, gpus: list[Gpu]) -> Wanted:
         )
     if spec == "all":
         return Wanted(tuple(gpu.uuid for gpu in gpus), len(gpus))
-    if spec.isdigit():
+    if spec.isascii() and spec.isdigit():
         return _counted(int(spec), gpus)
     names = spec.removeprefix("device=").split(",")
     chosen = tuple(dict.fromkeys(_named(name.strip(), gpus) for name in names))
@@ -115,19 +115,30 @@ def leased(
 
 def _try(folder: Path, wanted: Wanted) -> dict[str, int]:
     held: dict[str, int] = {}
-    for uuid in wanted.candidates:
-        if len(held) == wanted.count:
-            break
-        descriptor = _open_shared(folder / f"{uuid}.lock")
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            continue
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"pid {os.getpid()} of uid {os.getuid()}".encode(), 0)
-        held[uuid] = descriptor
+    try:
+        for uuid in wanted.candidates:
+            if len(held) == wanted.count:
+                break
+            descriptor = _lock(folder / f"{uuid}.lock")
+            if descriptor is not None:
+                held[uuid] = descriptor
+    except OSError as error:
+        _release(held)
+        raise StateError(f"cannot use a lease in {folder}: {error.strerror}") from error
     return held
+
+
+def _lock(path: Path) -> int | None:
+    """The open, locked lease file, or None while another process has it."""
+    descriptor = _open_shared(path)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"pid {os.getpid()} of uid {os.getuid()}".encode(), 0)
+    return descriptor
 
 
 def _release(held: dict[str, int]) -> None:

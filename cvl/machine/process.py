@@ -23,8 +23,9 @@ def this_owner(home: str) -> Owner:
 
 
 def is_alive(owner: Owner) -> bool:
-    """Does a process with this pid and start time exist? Ask only for owners that may be judged."""
-    return start_time(int(owner.pid)) == owner.start
+    """Does a process with this pid and start time exist? Ask only for owners that may be judged.
+    One whose pid is no number was not written by us: it is never taken for dead."""
+    return not owner.pid.isdigit() or start_time(int(owner.pid)) == owner.start
 
 
 def start_time(pid: int) -> str | None:

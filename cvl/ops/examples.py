@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cvl.core.location import Location
 from cvl.core.manifest import Manifest
 from cvl.core.names import canonical, did_you_mean
 from cvl.errors import ManifestError, UserError
+from cvl.store import known_manifests
 
 if TYPE_CHECKING:
     from cvl.core.yaml_source import Document
@@ -27,17 +29,35 @@ class Example:
     folder: Path
     source: str
 
-    @cached_property
-    def document(self) -> Document:
-        """The parsed file, for errors that name a line."""
-        return read_document(self.folder)
+    @property
+    def document(self) -> Lines:
+        """Names lines of the manifest in errors."""
+        return Lines(self.folder)
 
     @cached_property
     def manifest(self) -> Manifest:
-        """The checked manifest; ManifestError with file and line."""
+        """The checked manifest, from an earlier command when the file is the same; ManifestError
+        with file and line."""
+        stamp = known_manifests.stamp(self.folder / MANIFEST)
+        known = known_manifests.recall(stamp)
+        if known is not None and known.name == self.name:
+            return known
         from cvl.core.validation import validate
 
-        return validate(self.document, self.name)
+        manifest = validate(read_document(self.folder), self.name)
+        known_manifests.remember(stamp, manifest)
+        return manifest
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Where things are in a manifest. It is parsed only once there is an error to tell."""
+
+    folder: Path
+
+    def error(self, location: Location, message: str, hint: str = "") -> ManifestError:
+        """A ManifestError that points at `location`."""
+        return read_document(self.folder).error(location, message, hint)
 
 
 def read_document(folder: Path) -> Document:

@@ -121,6 +121,8 @@ class Follower:
     cancel: Cancel
     timeout_s: float | None
     grace_s: float
+    report: Report
+    step: str
 
     def follow(self) -> Watched:
         """Until the container has ended, whoever ended it."""
@@ -151,6 +153,8 @@ class Follower:
 
     def _stop(self) -> None:
         """In order at first; at once when the user asks again or the grace is over."""
+        again = "; Ctrl-C again ends it at once" if self.cancel.requested else ""
+        self.report.phase(self.step, "stop", f"stopping{again}")
         self.engine.stop(self.container, self.grace_s)
         end = time.monotonic() + self.grace_s
         while not self.run.wait(POLL_S):

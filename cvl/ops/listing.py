@@ -7,9 +7,18 @@ from pathlib import Path
 
 from cvl.core.manifest import Manifest, ModelManifest
 from cvl.errors import CvlError
-from cvl.ops.examples import MANIFEST, Catalog, Example
-from cvl.store.dirs import find_dirs
-from cvl.store.manifest_index import ManifestIndex, Summary
+from cvl.ops.examples import Catalog, Example
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a list shows of a manifest. gpu is empty for a pipeline: its steps decide."""
+
+    kind: str
+    tasks: tuple[str, ...]
+    gpu: str
+    vram_gb: float
+    text: str
 
 
 @dataclass(frozen=True)
@@ -25,34 +34,16 @@ class Entry:
 
 
 def list_examples(catalog: Catalog) -> list[Entry]:
-    """Every example by name. Reads only; a state folder that cannot be used does not matter."""
-    index = _index()
-    entries = [_entry(catalog.examples[name], index) for name in sorted(catalog.examples)]
-    if index is not None:
-        index.save()
-    return entries
+    """Every example by name."""
+    return [_entry(catalog.examples[name]) for name in sorted(catalog.examples)]
 
 
-def _index() -> ManifestIndex | None:
+def _entry(example: Example) -> Entry:
+    place = example.name, example.folder, example.source
     try:
-        return ManifestIndex(find_dirs().cache / "manifests.json")
-    except CvlError:
-        return None
-
-
-def _entry(example: Example, index: ManifestIndex | None) -> Entry:
-    path = example.folder / MANIFEST
-    known = index.get(path) if index is not None else None
-    if known is not None:
-        return Entry(example.name, example.folder, example.source, known)
-    try:
-        summary = _summary(example.manifest)
+        return Entry(*place, _summary(example.manifest))
     except CvlError as error:
-        told = error.message, error.hint
-        return Entry(example.name, example.folder, example.source, None, *told)
-    if index is not None:
-        index.put(path, summary)
-    return Entry(example.name, example.folder, example.source, summary)
+        return Entry(*place, None, error.message, error.hint)
 
 
 def _summary(manifest: Manifest) -> Summary:

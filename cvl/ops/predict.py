@@ -12,8 +12,8 @@ from cvl.errors import Cancelled, CvlError
 from cvl.ops.examples import Catalog
 from cvl.ops.node import Node, NodeResult, run_node
 from cvl.ops.reap import reap_quietly
-from cvl.ops.request import Checked, Request, check_request
-from cvl.ops.session import Session, new_run_id
+from cvl.ops.request import Checked, Request, check_request, new_run_id
+from cvl.ops.session import Session
 from cvl.ops.step import StepResult
 from cvl.store.atomic import remove_tree
 from cvl.store.dirs import make_private
@@ -131,7 +131,16 @@ def run_request(
 ) -> RunResult:
     """Check a request and run it; nothing is built or started when it makes no sense."""
     checked = check_request(catalog, request, new_run_id())
+    return run_plan(session, catalog, checked, verb)
+
+
+def run_plan(
+    session: Session, catalog: Catalog, checked: Checked, verb: str = "predict"
+) -> RunResult:
+    """Run what was checked."""
+    request = checked.request
     session.cancel.check()
+    session.engine.facts()  # an engine that does not answer is told before anything is written down
     node = Node(
         catalog=catalog,
         example=request.example,

@@ -4,7 +4,8 @@ an engine is refused here."""
 
 from __future__ import annotations
 
-import secrets
+import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,11 @@ from cvl.store.outputs import Target, prepare_target
 from cvl.store.staging import check_file
 
 MAX_SEED = 2**31 - 1
+
+
+def new_run_id() -> str:
+    """Sortable by time, unique without asking anybody: 20261120-104512-3f9a1c."""
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
 
 
 @dataclass(frozen=True)
@@ -84,11 +90,15 @@ def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
     if len({target.path for target in targets.values()}) < len(targets):
         raise InputError("two outputs have the same path")
     outputs = {name: output_request(name, specs[name], path.name) for name, path in paths.items()}
-    seed = request.options.seed
-    if seed is not None and not 0 <= seed <= MAX_SEED:
-        raise InputError(f"--seed is {seed}", hint=f"it must be between 0 and {MAX_SEED}")
-    chosen = secrets.randbelow(MAX_SEED) if seed is None else seed
-    return Checked(request, manifest, values, outputs, targets, chosen, run)
+    return Checked(request, manifest, values, outputs, targets, _seed(request.options.seed), run)
+
+
+def _seed(given: int | None) -> int:
+    if given is None:
+        return int.from_bytes(os.urandom(4), "big") % MAX_SEED
+    if not 0 <= given <= MAX_SEED:
+        raise InputError(f"--seed is {given}", hint=f"it must be between 0 and {MAX_SEED}")
+    return given
 
 
 def open_files(name: str, spec: InputSpec, value: Any) -> Any:

@@ -4,8 +4,6 @@ stop."""
 from __future__ import annotations
 
 import os
-import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -67,11 +65,6 @@ class Session:
     def run_lock(self, run: str) -> FileLock:
         """Held for as long as a run lives; what tells a reaper that its owner is gone."""
         return FileLock(self.lock_path("run", run))
-
-
-def new_run_id() -> str:
-    """Sortable by time, unique without asking anybody: 20261120-104512-3f9a1c."""
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(3)}"
 
 
 def inside_folder() -> Path:

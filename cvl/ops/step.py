@@ -69,7 +69,7 @@ def run_step(
     result. Only under it are ghosts of the same step removed, so that none runs beside its retry.
     """
     session.cancel.check()
-    lock_key = step_key(spec, spec.context)
+    lock_key = step_key(spec, spec.context, any_seed=not spec.seed_given)
 
     def say_waiting() -> None:
         session.report.phase(spec.step, "wait", "another cvl is doing the same step")
@@ -214,7 +214,15 @@ def _run(
     run = session.engine.start(container, request, log.write)
     faultpoint.reach("started")
     follower = Follower(
-        session.engine, container, run, events, session.cancel, spec.limits.timeout_s, GRACE_S
+        engine=session.engine,
+        container=container,
+        run=run,
+        events=events,
+        cancel=session.cancel,
+        timeout_s=spec.limits.timeout_s,
+        grace_s=GRACE_S,
+        report=session.report,
+        step=spec.step,
     )
     return follower.follow()
 

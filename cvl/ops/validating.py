@@ -1,4 +1,4 @@
-"""Check manifests as far as that goes without an engine: the file, its graph, what lies beside it."""
+"""Check manifests as far as that goes without an engine: file, graph, and what lies beside it."""
 
 from __future__ import annotations
 

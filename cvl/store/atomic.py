@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +13,16 @@ from cvl.errors import DiskFullError
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_atomic(path: Path, data: bytes, *, replace: bool = True, mode: int = 0o600) -> None:
+def write_atomic(
+    path: Path, data: bytes, *, replace: bool = True, mode: int = 0o600, durable: bool = True
+) -> None:
     """Write `data` so that `path` never holds a part of it, even after a power cut.
 
-    With replace=False, an existing file wins, also over one that appears meanwhile.
+    With replace=False, an existing file wins, also over one that appears meanwhile. With
+    durable=False, a power cut may cost the file.
     """
+    import tempfile
+
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:32]}.", dir=path.parent)
     temporary = Path(name)
     try:
@@ -27,7 +30,8 @@ def write_atomic(path: Path, data: bytes, *, replace: bool = True, mode: int = 0
             os.fchmod(stream.fileno(), mode)
             stream.write(data)
             stream.flush()
-            os.fsync(stream.fileno())
+            if durable:
+                os.fsync(stream.fileno())
         if replace:
             temporary.replace(path)
         else:
@@ -35,7 +39,8 @@ def write_atomic(path: Path, data: bytes, *, replace: bool = True, mode: int = 0
                 os.link(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -57,10 +62,12 @@ def copy_bytes(source: int, target: int, size: int) -> None:
             if error.errno in (errno.EXDEV, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
                 break
             raise
-        if copied == 0:
-            return
+        if copied == 0:  # some file systems say so although there is more
+            break
         offset += copied
     if offset < size:
+        import shutil
+
         os.lseek(source, offset, os.SEEK_SET)
         os.lseek(target, offset, os.SEEK_SET)
         with open(os.dup(source), "rb") as reader, open(os.dup(target), "wb") as writer:
@@ -93,17 +100,20 @@ def mount_of(path: Path) -> Path:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder of ours whatever modes a container left in it; gone already is fine."""
+    """Remove a folder of ours whatever modes a container left in it; gone already is fine. What
+    `path` lies in is never touched."""
+    import shutil
 
     def unlock(function: object, name: str, error: object) -> None:
-        folder = os.path.dirname(name)
+        item = Path(name)
         with contextlib.suppress(OSError):
-            os.chmod(folder, 0o700)
-            if os.path.isdir(name) and not os.path.islink(name):
-                os.chmod(name, 0o700)
-                shutil.rmtree(name, ignore_errors=True)
+            if path in item.parents:
+                item.parent.chmod(0o700)
+            if item.is_symlink() or not item.is_dir():
+                item.unlink()
             else:
-                os.unlink(name)
+                item.chmod(0o700)
+                shutil.rmtree(item, ignore_errors=True)
 
     if path.exists() or path.is_symlink():
         shutil.rmtree(path, onerror=unlock)

@@ -28,7 +28,7 @@ class Config:
     """Default of --gpus."""
     progress: str = "auto"
     """Default of --progress."""
-    results_gb: float = 50
+    results_gb: float = 50.0
     """What `cvl gc` trims the results to."""
 
 
@@ -70,9 +70,9 @@ def _merged(config: Config, data: dict[str, Any], path: Path) -> Config:
             )
         if key == "examples" and isinstance(value, list):
             value = tuple(str(path.parent / str(folder)) for folder in value)
-        if not isinstance(value, type(known[key])) and not (
-            isinstance(known[key], float) and isinstance(value, int)
-        ):
+        if type(value) is int and isinstance(known[key], float):
+            value = float(value)
+        if not isinstance(value, type(known[key])):
             wanted = type(known[key]).__name__
             raise UserError(f"{path}: {key} is not of type {wanted}", code="bad_config")
         config = replace(config, **{key: value})

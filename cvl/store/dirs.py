@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +46,16 @@ class Dirs:
     def home_id(self) -> str:
         """A random name of this CVL_HOME: what tells its containers from another one's."""
         path = self.state / "id"
-        if not path.exists():
-            make_private(self.state)
-            write_atomic(path, secrets.token_hex(8).encode(), replace=False)
-        return path.read_text()
+        try:
+            if not path.exists():
+                make_private(self.state)
+                write_atomic(path, os.urandom(8).hex().encode(), replace=False)
+            return path.read_text()
+        except OSError as error:
+            raise StateError(
+                f"cannot use {path}: {error.strerror}",
+                hint="set CVL_HOME to a folder that you can write to",
+            ) from error
 
 
 def find_dirs() -> Dirs:
@@ -75,9 +80,13 @@ def _xdg(variable: str, below_home: str) -> Path:
 
 
 def make_private(path: Path) -> Path:
-    """Create `path` and its parents, readable by the user alone."""
+    """Create `path` and its parents, readable by the user alone; those that exist stay as they
+    are."""
     try:
-        path.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(mode=PRIVATE, exist_ok=True)
+        path.mkdir(mode=PRIVATE, exist_ok=True)
     except OSError as error:
         raise StateError(
             f"cannot create {path}: {error.strerror}",

@@ -8,6 +8,8 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from cvl.errors import StateError
+
 POLL_S = 0.1
 
 
@@ -21,7 +23,13 @@ class FileLock:
 
     def try_acquire(self) -> bool:
         """Take the lock now, or return False."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(
+                f"cannot use the lock {self.path}: {error.strerror}",
+                hint="set CVL_HOME to a folder that you can write to",
+            ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable
@@ -78,22 +79,23 @@ def _check_kind(step: str, name: str, request: OutputRequest, stream: BinaryIO, 
 
 def _check_directory(step: str, name: str, path: Path) -> Produced:
     """Only plain files and folders, not too many; the digest is over names and contents."""
-    import hashlib
-
     digest, size, count = hashlib.sha256(), 0, 0
     if path.is_symlink() or not path.is_dir():
         raise OutputError(f"{step} ended well but wrote no folder {name!r}")
     for item in sorted(path.rglob("*")):
-        mode = item.lstat().st_mode
         count += 1
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or count > MAX_DIRECTORY_FILES:
-            raise OutputError(
-                f"{step}: folder {name!r} holds more than {MAX_DIRECTORY_FILES} plain files",
-                code="hostile_output",
-            )
-        if stat.S_ISREG(mode):
-            digest.update(f"{item.relative_to(path)}\0{digest_of(item)}\n".encode())
-            size += item.lstat().st_size
+        if count > MAX_DIRECTORY_FILES:
+            message = f"{step}: folder {name!r} holds more than {MAX_DIRECTORY_FILES} files"
+            raise OutputError(message, code="hostile_output")
+        if stat.S_ISDIR(item.lstat().st_mode):
+            continue
+        try:
+            with open_regular(item) as stream:
+                size += os.fstat(stream.fileno()).st_size
+        except OSError:
+            message = f"{step}: folder {name!r} holds something that is not a plain file"
+            raise OutputError(message, code="hostile_output") from None
+        digest.update(os.fsencode(item.relative_to(path)) + f"\0{digest_of(item)}\n".encode())
     if count == 0:
         raise OutputError(f"{step}: output {name!r} is empty")
     return Produced(path, digest.hexdigest(), size, "")
@@ -113,6 +115,12 @@ def prepare_target(path: Path, run_id: str, overwrite: bool) -> Target:
     """Check the place where an output will go; the staging folder is not made yet."""
     target = Path(os.path.abspath(path))
     shown = printable(str(target), 300)
+    try:
+        os.lstat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise InputError(f"--output: {shown} cannot be used: {error.strerror}") from None
     if target.is_dir():
         raise InputError(f"--output: {shown} is a folder", hint="name a file in it")
     parent = target.parent
@@ -197,9 +205,8 @@ def _rename(part: Path, target: Target) -> None:
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK):
             raise
-        refuse_existing(
-            target
-        )  # no hard links on this file system: the check is as close as it gets
+        # No hard links on this file system: the check is as close as it gets.
+        refuse_existing(target)
         part.replace(target.path)
 
 

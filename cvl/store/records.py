@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -98,7 +99,8 @@ class Records:
                 (run, example, verb, RUNNING, json.dumps(asdict(owner)), time.time()),
             )
             db.executemany(
-                "INSERT INTO scratch (run, path) VALUES (?,?)", [(run, str(p)) for p in scratch]
+                "INSERT INTO scratch (run, path) VALUES (?,?)",
+                [(run, os.fsencode(p)) for p in scratch],
             )
             db.execute("COMMIT")
 
@@ -106,6 +108,7 @@ class Records:
         self, run: str, state: str, exit_code: int, code: str, message: str, outputs: dict[str, str]
     ) -> None:
         """A running run has ended; its scratch is gone. A run that ended already stays as it is."""
+        message = message.encode(errors="replace").decode()
         with self._open() as db:
             db.execute("BEGIN IMMEDIATE")
             db.execute(
@@ -120,7 +123,7 @@ class Records:
         """Folders that a run meant to make and may have left."""
         with self._open() as db:
             rows = db.execute("SELECT path FROM scratch WHERE run=?", (run,)).fetchall()
-        return [Path(row[0]) for row in rows]
+        return [Path(os.fsdecode(row[0])) for row in rows]
 
     def runs(self, *, state: str = "", limit: int = 1000) -> list[RunRecord]:
         """Newest first; all states, or one."""

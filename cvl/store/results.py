@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,9 +48,9 @@ class Results:
         try:
             entry = json.loads(self._entry(key).read_bytes())
             outputs = {name: self._verified(o) for name, o in entry["outputs"].items()}
-        except (OSError, ValueError, KeyError):
+            return CachedResult(outputs, float(entry["made"]), str(entry.get("dtype", "")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
-        return CachedResult(outputs, float(entry["made"]), str(entry.get("dtype", "")))
 
     def _verified(self, output: dict[str, Any]) -> Produced:
         path = self._blob(output["sha256"])
@@ -77,10 +78,12 @@ class Results:
         return kept
 
     def _keep(self, produced: Produced) -> Produced:
+        """A blob that is there already is replaced: nobody has looked at its bytes, and these are
+        known to be good."""
         blob = self._blob(produced.sha256)
-        if not blob.exists():
+        if produced.path != blob:
             make_private(blob.parent)
-            part = blob.with_name(f".{blob.name}.{os.getpid()}")
+            part = blob.with_name(f".{blob.name}.{os.getpid()}.{threading.get_ident()}")
             try:
                 _copy(produced.path, part)
                 part.chmod(0o444)

@@ -68,6 +68,9 @@ def _opened(name: str, path: str, shown: str) -> Iterator[BinaryIO]:
         raise InputError(f"--{name}: there is no file {shown}", hint=_look_around(path)) from None
     except OSError as error:
         raise InputError(f"--{name}: cannot read {shown}: {error.strerror}") from None
+    if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(f"--{name}: {shown} is a folder, not a regular file")
     with open(descriptor, "rb") as stream:
         yield stream
 
@@ -157,9 +160,8 @@ def open_regular(path: Path) -> BinaryIO:
     Raises OSError: ELOOP for a symlink, EINVAL for anything but a regular file with one name.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    stream = open(descriptor, "rb")  # noqa: SIM115  (handed to the caller)
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-        stream.close()
+        os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file with one name")
-    return stream
+    return open(descriptor, "rb")

@@ -10,10 +10,12 @@ from timeline import Timeline
 SOFT_SUBTITLES = "soft.ass"
 _CRF = {"h264": 20, "h265": 24, "av1": 32}
 _MUXER = {"mp4": "mp4", "mov": "mov", "mkv": "matroska", "wav": "wav", "mp3": "mp3", "m4a": "ipod",
-          "flac": "flac", "jpg": "image2", "png": "image2"}
+          "flac": "flac", "jpg": "image2", "png": "image2"}  # fmt: skip
 _AUDIO_FILE_CODEC = {"wav": "pcm", "mp3": "mp3", "m4a": "aac", "flac": "flac"}
-_IMAGE = {"jpg": ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "2"],
-          "png": ["-c:v", "png", "-pix_fmt", "rgb24"]}
+_IMAGE = {
+    "jpg": ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "2"],
+    "png": ["-c:v", "png", "-pix_fmt", "rgb24"],
+}
 _SUBTITLE_CODEC = {"mp4": "mov_text", "mov": "mov_text", "mkv": "ass"}
 
 
@@ -37,11 +39,11 @@ def picture_codec(options: Options, container: str) -> list[str]:
         return ["-c:v", "libx264", "-preset", "medium", "-crf", crf, "-pix_fmt", "yuv420p"]
     if codec == "av1":
         return ["-c:v", "libsvtav1", "-preset", "8", "-crf", crf, "-pix_fmt", "yuv420p",
-                "-svtav1-params", f"lp={THREADS}"]
+                "-svtav1-params", f"lp={THREADS}"]  # fmt: skip
     tag = [] if container == "mkv" else ["-tag:v", "hvc1"]
     # The number of frames worked on at once changes the bytes, so it is fixed too.
     return ["-c:v", "libx265", "-preset", "medium", "-crf", crf, "-pix_fmt", "yuv420p", *tag,
-            "-x265-params", f"log-level=error:frame-threads=2:pools={THREADS}"]
+            "-x265-params", f"log-level=error:frame-threads=2:pools={THREADS}"]  # fmt: skip
 
 
 def sound_codec(options: Options, codec: str) -> list[str]:
@@ -58,8 +60,9 @@ def sound_codec(options: Options, codec: str) -> list[str]:
     return ["-c:a", "aac", *bitrate]
 
 
-def video_argv(line: Timeline, container: str, picture: list[str], sound: list[str],
-               name: str) -> list[str]:
+def video_argv(
+    line: Timeline, container: str, picture: list[str], sound: list[str], name: str
+) -> list[str]:
     """The command for the video file; an empty graph means that this stream is copied."""
     argv = [*BASE, *sources(line)]
     soft = line.options.subtitles and line.options.subtitle_mode == "soft"
@@ -124,5 +127,7 @@ def audio_argv(line: Timeline, container: str, sound: list[str], name: str) -> l
 
 def poster_argv(line: Timeline, container: str, graph: list[str], name: str) -> list[str]:
     """The command for one picture."""
-    return [*BASE, *sources(line), *_graph(graph), "-map", "[poster]", *_IMAGE[container],
-            "-frames:v", "1", *REPRODUCIBLE, "-f", "image2", "-update", "1", f"file:{name}"]
+    return [
+        *BASE, *sources(line), *_graph(graph), "-map", "[poster]", *_IMAGE[container],
+        "-frames:v", "1", *REPRODUCIBLE, "-f", "image2", "-update", "1", f"file:{name}",
+    ]  # fmt: skip

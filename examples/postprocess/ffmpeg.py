@@ -10,8 +10,10 @@ from pathlib import Path
 # A fixed number, because encoders write other bytes with another number of threads.
 THREADS = 4
 BASE = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-y"]
-REPRODUCIBLE = ["-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact",
-                "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-threads", str(THREADS)]
+REPRODUCIBLE = [
+    "-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact",
+    "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-threads", str(THREADS),
+]  # fmt: skip
 _MAX_PIXELS = 8192 * 4320
 _TAIL_LINES = 6
 
@@ -25,11 +27,19 @@ def input_args(path: Path, demuxer: str, *, loop: bool = False) -> list[str]:
     return [*limits, *repeat, "-f", demuxer, "-i", f"file:{path}"]
 
 
-def run_quiet(argv: list[str], timeout: float,
-              cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run_quiet(
+    argv: list[str], timeout: float, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run to the end and keep both outputs."""
-    return subprocess.run(argv, capture_output=True, timeout=timeout, cwd=cwd, encoding="utf-8",
-                          errors="replace", stdin=subprocess.DEVNULL)
+    return subprocess.run(
+        argv,
+        capture_output=True,
+        timeout=timeout,
+        cwd=cwd,
+        encoding="utf-8",
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+    )
 
 
 def run(argv: list[str], folder: Path, report: Report | None = None) -> str:
@@ -40,9 +50,15 @@ def run(argv: list[str], folder: Path, report: Report | None = None) -> str:
     command = [argv[0], "-progress", "pipe:1", *argv[1:]]
     # A file, because a full stderr pipe would block ffmpeg while its progress is read.
     with tempfile.TemporaryFile() as log:
-        with subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stderr=log,
-                              stdout=subprocess.PIPE, encoding="ascii",
-                              errors="replace") as process:
+        with subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stderr=log,
+            stdout=subprocess.PIPE,
+            encoding="ascii",
+            errors="replace",
+        ) as process:
             try:
                 _follow(process, report)
             except BaseException:

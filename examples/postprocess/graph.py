@@ -59,9 +59,11 @@ def _clip_chain(line: Timeline, index: int) -> str:
     steps = [
         f"fps=fps={rate(line.fps)}:start_time=0",
         *_fit(picture, width, height, line.options),
-        "setsar=1", "format=yuv420p",
+        "setsar=1",
+        "format=yuv420p",
         # The last picture is held, or the clip cut, so that there are exactly this many frames.
-        "tpad=stop=-1:stop_mode=clone", f"trim=end_frame={line.shown_frames[index]}",
+        "tpad=stop=-1:stop_mode=clone",
+        f"trim=end_frame={line.shown_frames[index]}",
     ]
     return f"[{index}:{picture.stream}]{','.join(steps)}[v{index}]"
 
@@ -71,8 +73,12 @@ def _fit(picture: Picture, width: int, height: int, options: Options) -> list[st
     source = (picture.width, picture.height)
     if source == (width, height):
         return [] if picture.plain else [f"scale={width}:{height}:flags=bicubic"]
-    if picture.plain and options.width is None and options.height is None and (
-            0 <= width - source[0] <= 1 and 0 <= height - source[1] <= 1):
+    if (
+        picture.plain
+        and options.width is None
+        and options.height is None
+        and (0 <= width - source[0] <= 1 and 0 <= height - source[1] <= 1)
+    ):
         return [f"pad={width}:{height}:0:0"]  # an odd side: one more line is better than a rescale
     inner = fitted(source, (width, height), options.fit)
     steps = [f"scale={inner[0]}:{inner[1]}:flags=bicubic"]
@@ -109,8 +115,10 @@ def _finish(line: Timeline, watermark_size: int) -> list[str]:
 
 def _drawtext(position: str, size: int) -> str:
     x, y = _PLACES[position]
-    return (f"drawtext=fontfile={FONT}:textfile={WATERMARK_FILE}:expansion=none:fontsize={size}"
-            f":fontcolor=white@0.85:bordercolor=black@0.6:borderw={max(1, size // 14)}:x={x}:y={y}")
+    return (
+        f"drawtext=fontfile={FONT}:textfile={WATERMARK_FILE}:expansion=none:fontsize={size}"
+        f":fontcolor=white@0.85:bordercolor=black@0.6:borderw={max(1, size // 14)}:x={x}:y={y}"
+    )
 
 
 def _fades(name: str, options: Options, seconds: float) -> list[str]:
@@ -170,8 +178,10 @@ def _clip_sound(line: Timeline, clip: Media, index: int) -> str:
 
 def _plain_sound(line: Timeline) -> str:
     """Gaps filled, late starts padded, one rate, one layout: what concat and amix need."""
-    return (f"aresample={line.rate}:async=1:first_pts=0,"
-            f"aformat=sample_fmts=fltp:sample_rates={line.rate}:channel_layouts={line.layout}")
+    return (
+        f"aresample={line.rate}:async=1:first_pts=0,"
+        f"aformat=sample_fmts=fltp:sample_rates={line.rate}:channel_layouts={line.layout}"
+    )
 
 
 def _finish_sound(line: Timeline, loudness: str, mixed: bool) -> list[str]:

@@ -71,7 +71,7 @@ def measure(line: Timeline, applied: str, folder: Path, report: Report | None = 
     """Loudness of the finished sound with the filter `applied` to it."""
     graph = sound_graph(line, f"{applied}{',' if applied else ''}loudnorm=print_format=json")
     argv = [*BASE, "-loglevel", "info", *sources(line), "-filter_complex", ";".join(graph),
-            "-map", "[a]", "-f", "null", "-"]
+            "-map", "[a]", "-f", "null", "-"]  # fmt: skip
     return parse(run(argv, folder, report))
 
 
@@ -90,5 +90,7 @@ def gain_filter(gain: float, *, limited: bool) -> str:
     if not limited:
         return volume
     ceiling = number(10 ** (TRUE_PEAK / 20))
-    return (f"{volume},aresample={_LIMIT_RATE},"
-            f"alimiter=limit={ceiling}:attack=2:release=40:level=disabled")
+    return (
+        f"{volume},aresample={_LIMIT_RATE},"
+        f"alimiter=limit={ceiling}:attack=2:release=40:level=disabled"
+    )

@@ -59,38 +59,55 @@ def check(options: Options, video_file: str | None, poster: bool) -> None:
     _check_times(options)
     limit = _MAX_CRF[options.encoder]
     if options.crf is not None and options.crf > limit:
-        raise InputError(f"crf {options.crf} is too high: {options.encoder} goes to {limit}.",
-                         hint="Lower numbers mean better pictures.", code="crf")
+        raise InputError(
+            f"crf {options.crf} is too high: {options.encoder} goes to {limit}.",
+            hint="Lower numbers mean better pictures.",
+            code="crf",
+        )
     if video_file and Path(video_file).suffix == ".mov" and options.audio_codec in _NOT_IN_MOV:
-        raise InputError(f"A mov file cannot hold {options.audio_codec} sound.",
-                         hint="Use --audio_codec aac, or write an mp4 or mkv file.", code="codec")
+        raise InputError(
+            f"A mov file cannot hold {options.audio_codec} sound.",
+            hint="Use --audio_codec aac, or write an mp4 or mkv file.",
+            code="codec",
+        )
 
 
 def _check_sources(options: Options, wants_picture: bool) -> None:
     if not options.visuals and not options.audio:
-        raise InputError("There is nothing to work on.", code="no_input",
-                         hint="Give --video, --clips or --audio (--music only lies beneath them).")
+        raise InputError(
+            "There is nothing to work on.",
+            code="no_input",
+            hint="Give --video, --clips or --audio (--music only lies beneath them).",
+        )
     if options.length == "audio" and not options.audio:
-        raise InputError("length=audio needs a separate sound file.", hint="Give --audio.",
-                         code="length")
+        raise InputError(
+            "length=audio needs a separate sound file.", hint="Give --audio.", code="length"
+        )
     if options.visuals:
         return
     if wants_picture:
-        raise InputError("There is no picture to make a video or poster of.",
-                         hint="Give --video or --clips, or ask for the audio output only.",
-                         code="no_picture")
+        raise InputError(
+            "There is no picture to make a video or poster of.",
+            hint="Give --video or --clips, or ask for the audio output only.",
+            code="no_picture",
+        )
     named = ("width", "height", "fps", "watermark", "subtitles")
     given = [name for name in named if getattr(options, name) is not None]
     if given:
-        raise InputError(f"{given[0]} needs a picture, and only sound was given.",
-                         hint="Give --video or --clips.", code="no_picture")
+        raise InputError(
+            f"{given[0]} needs a picture, and only sound was given.",
+            hint="Give --video or --clips.",
+            code="no_picture",
+        )
 
 
 def _check_times(options: Options) -> None:
     start = options.trim_start or 0.0
     if options.trim_end is not None and options.duration is not None:
-        raise InputError("trim_end and duration both say where to stop.", hint="Give one of them.",
-                         code="trim")
+        raise InputError(
+            "trim_end and duration both say where to stop.", hint="Give one of them.", code="trim"
+        )
     if options.trim_end is not None and options.trim_end <= start:
-        raise InputError(f"trim_end ({options.trim_end:g} s) is not after trim_start "
-                         f"({start:g} s).", code="trim")
+        raise InputError(
+            f"trim_end ({options.trim_end:g} s) is not after trim_start ({start:g} s).", code="trim"
+        )

@@ -82,8 +82,10 @@ class Job:
         line, options = self.line, self.line.options
         lost = float((line.picture_frames - line.total_frames) / line.fps) if line.clips else 0.0
         if lost > 0.5 and not line.is_trimmed:
-            self.ctx.warning(f"The picture is {lost:.1f} s longer than the sound and was cut; "
-                             "use --length video to keep all of it.")
+            self.ctx.warning(
+                f"The picture is {lost:.1f} s longer than the sound and was cut; "
+                "use --length video to keep all of it."
+            )
         if "video" not in self.wanted and options.subtitles and options.subtitle_mode == "soft":
             self.ctx.warning("Soft subtitles go into a video file only, so they were left out.")
 
@@ -104,8 +106,10 @@ class Job:
         self.ctx.metric("loudness_before", found.before, "LUFS")
         self.ctx.metric("loudness_after", found.after, "LUFS")
         if found.limited:
-            self.ctx.warning(f"Peaks were limited on the way to {target:g} LUFS; "
-                             f"the result has {found.after:.1f}.")
+            self.ctx.warning(
+                f"Peaks were limited on the way to {target:g} LUFS; "
+                f"the result has {found.after:.1f}."
+            )
         return found.filter
 
     @property
@@ -133,8 +137,9 @@ class Job:
     def _audio(self, container: str, name: str) -> list[str]:
         line = self.line
         if not line.sounds:
-            raise InputError("There is no sound to write.", hint="Give --audio or --music.",
-                             code="no_sound")
+            raise InputError(
+                "There is no sound to write.", hint="Give --audio or --music.", code="no_sound"
+            )
         # The sound file has one codec, whatever codec was asked for the video's sound.
         own = replace(line, options=replace(line.options, audio_codec="auto"))
         copied = own.can_copy_sound(container)

@@ -56,7 +56,7 @@ def probe(path: Path, name: str) -> Media:
     kind = demuxer(path)
     argv = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-f", kind,
             "-max_streams", str(MAX_STREAMS), "-show_format", "-show_streams",
-            "-of", "json", f"file:{path}"]
+            "-of", "json", f"file:{path}"]  # fmt: skip
     done = run_quiet(argv, 60)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
@@ -72,8 +72,16 @@ def probe(path: Path, name: str) -> Media:
 def parse(answer: dict[str, Any], path: Path, kind: str) -> Media:
     """ffprobe's JSON as a Media."""
     streams: list[dict[str, Any]] = answer.get("streams", [])
-    video = next((s for s in streams if s.get("codec_type") == "video" and s.get("width")
-                  and not s.get("disposition", {}).get("attached_pic")), None)
+    video = next(
+        (
+            s
+            for s in streams
+            if s.get("codec_type") == "video"
+            and s.get("width")
+            and not s.get("disposition", {}).get("attached_pic")
+        ),
+        None,
+    )
     audio = next((s for s in streams if s.get("codec_type") == "audio"), None)
     form = answer.get("format", {})
     seconds = _number(form.get("duration"))
@@ -81,8 +89,14 @@ def parse(answer: dict[str, Any], path: Path, kind: str) -> Media:
         # A WAV written to a pipe states a length it does not have.
         held = 8 * path.stat().st_size / max(1.0, _number(audio.get("bit_rate")))
         seconds = min(seconds, held) if seconds else held
-    return Media(path, kind, seconds, _picture(video) if video else None,
-                 _sound(audio) if audio else None, _stream_seconds(video, seconds))
+    return Media(
+        path,
+        kind,
+        seconds,
+        _picture(video) if video else None,
+        _sound(audio) if audio else None,
+        _stream_seconds(video, seconds),
+    )
 
 
 def _picture(stream: dict[str, Any]) -> Picture:
@@ -92,8 +106,13 @@ def _picture(stream: dict[str, Any]) -> Picture:
     shown = (max(1, round(width * aspect)), height)
     if turned % 180 == 90:
         shown = (shown[1], shown[0])
-    return Picture(int(stream["index"]), str(stream.get("codec_name", "unknown")), *shown,
-                   fps=_fps(stream), plain=turned == 0 and aspect == 1)
+    return Picture(
+        int(stream["index"]),
+        str(stream.get("codec_name", "unknown")),
+        *shown,
+        fps=_fps(stream),
+        plain=turned == 0 and aspect == 1,
+    )
 
 
 def _rotation(stream: dict[str, Any]) -> int:
@@ -111,8 +130,12 @@ def _fps(stream: dict[str, Any]) -> Fraction:
 
 
 def _sound(stream: dict[str, Any]) -> Sound:
-    return Sound(int(stream["index"]), str(stream.get("codec_name", "unknown")),
-                 int(stream.get("channels") or 1), int(stream.get("sample_rate") or 48000))
+    return Sound(
+        int(stream["index"]),
+        str(stream.get("codec_name", "unknown")),
+        int(stream.get("channels") or 1),
+        int(stream.get("sample_rate") or 48000),
+    )
 
 
 def _stream_seconds(stream: dict[str, Any] | None, default: float) -> float:
@@ -145,7 +168,7 @@ def _with_measured_length(media: Media) -> Media:
     streams = [s.stream for s in (media.picture, media.sound) if s]
     maps = [part for stream in streams for part in ("-map", f"0:{stream}")]
     argv = [*BASE, *input_args(media.path, media.demuxer), *maps, "-c", "copy",
-            "-progress", "pipe:1", "-f", "null", "-"]
+            "-progress", "pipe:1", "-f", "null", "-"]  # fmt: skip
     times = re.findall(r"out_time_us=(\d+)", run_quiet(argv, 600).stdout)
     seconds = int(times[-1]) / 1e6 if times else 0.0
     return Media(media.path, media.demuxer, seconds, media.picture, media.sound, seconds)
@@ -156,8 +179,11 @@ def _limited(media: Media, name: str) -> Media:
     if media.seconds <= 0:
         raise InputError(f"The {name} has no length: it holds no frames.", code="no_length")
     if picture and picture.width * picture.height > MAX_PIXELS:
-        raise InputError(f"The {name} is {picture.width}x{picture.height}, which is too large.",
-                         hint="At most 8192x4320.", code="too_large")
+        raise InputError(
+            f"The {name} is {picture.width}x{picture.height}, which is too large.",
+            hint="At most 8192x4320.",
+            code="too_large",
+        )
     if media.seconds > MAX_SECONDS:
         raise InputError(f"The {name} is longer than {MAX_SECONDS // 3600} hours.", code="too_long")
     return media

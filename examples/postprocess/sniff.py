@@ -23,8 +23,15 @@ _STARTS = (
     (b".snd", "au"),
 )
 _RIFF = {b"WAVE": "wav", b"AVI ": "avi"}
-_PLAYLISTS = ((b"#extm3u", "HLS"), (b"ffconcat", "ffconcat"), (b"v=0", "SDP"), (b"<mpd", "DASH"),
-              (b"[playlist]", "PLS"), (b"<?xml", "XML"), (b"<smoothstreamingmedia", "XML"))
+_PLAYLISTS = (
+    (b"#extm3u", "HLS"),
+    (b"ffconcat", "ffconcat"),
+    (b"v=0", "SDP"),
+    (b"<mpd", "DASH"),
+    (b"[playlist]", "PLS"),
+    (b"<?xml", "XML"),
+    (b"<smoothstreamingmedia", "XML"),
+)
 
 
 def demuxer(path: Path) -> str:
@@ -82,10 +89,16 @@ def _refusal(name: str, head: bytes) -> InputError:
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     for start, kind in _PLAYLISTS:
         if text.startswith(start):
-            return InputError(f"The file {name} is a playlist ({kind}), not a video or sound.",
-                              hint="Give the media file itself.", code="playlist")
+            return InputError(
+                f"The file {name} is a playlist ({kind}), not a video or sound.",
+                hint="Give the media file itself.",
+                code="playlist",
+            )
     if not head:
         return InputError(f"The file {name} is empty.", code="empty_file")
-    return InputError(f"The format of {name} is not known.",
-                      hint="Known: mp4, mov, mkv, webm, avi, ts, flv, gif; wav, mp3, m4a, aac, "
-                           "flac, ogg, opus, aiff.", code="unknown_format")
+    return InputError(
+        f"The format of {name} is not known.",
+        hint="Known: mp4, mov, mkv, webm, avi, ts, flv, gif; wav, mp3, m4a, aac, "
+        "flac, ogg, opus, aiff.",
+        code="unknown_format",
+    )

@@ -34,8 +34,11 @@ def write_watermark(text: str, size: tuple[int, int], folder: Path) -> int:
 
 def printable(line: str) -> str:
     """Without control characters, which the font would show as boxes."""
-    return "".join(" " if c == "\t" else c for c in line
-                   if c == "\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+    return "".join(
+        " " if c == "\t" else c
+        for c in line
+        if c == "\t" or unicodedata.category(c) not in ("Cc", "Cs")
+    )
 
 
 def _width(line: str) -> float:
@@ -106,14 +109,16 @@ def subtitle_format(text: str, name: str) -> str:
         return "ass"
     if start[:1].isdigit() and _TIMING.search(start):
         return "srt"
-    raise InputError(f"{name} is not a subtitle file that can be read.",
-                     hint="Known: SubRip (.srt), WebVTT (.vtt), Advanced SubStation (.ass).",
-                     code="subtitles")
+    raise InputError(
+        f"{name} is not a subtitle file that can be read.",
+        hint="Known: SubRip (.srt), WebVTT (.vtt), Advanced SubStation (.ass).",
+        code="subtitles",
+    )
 
 
 def _convert(source: str, kind: str, folder: Path) -> None:
     argv = [*BASE, "-protocol_whitelist", "file", "-f", kind, "-i", f"file:{source}",
-            "-fflags", "+bitexact", "-f", "ass", f"file:{SUBTITLE_FILE}"]
+            "-fflags", "+bitexact", "-f", "ass", f"file:{SUBTITLE_FILE}"]  # fmt: skip
     done = run_quiet(argv, 60, cwd=folder)
     if done.returncode:
         raise InputError(f"The subtitles cannot be read: {tail(done.stderr)}", code="subtitles")

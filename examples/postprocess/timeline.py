@@ -25,9 +25,13 @@ _VIDEO_COPY = {
 # Others may lack the times of their pictures, which a container of ours has to state.
 _VIDEO_COPY_FROM = ("mov", "matroska")
 _AUDIO_COPY = {
-    "mp4": {"aac", "mp3"}, "mov": {"aac", "mp3"},
+    "mp4": {"aac", "mp3"},
+    "mov": {"aac", "mp3"},
     "mkv": {"aac", "mp3", "opus", "vorbis", "flac", "ac3", "pcm_s16le"},
-    "wav": {"pcm_s16le"}, "mp3": {"mp3"}, "m4a": {"aac"}, "flac": {"flac"},
+    "wav": {"pcm_s16le"},
+    "mp3": {"mp3"},
+    "m4a": {"aac"},
+    "flac": {"flac"},
 }
 
 
@@ -62,7 +66,8 @@ class Timeline:
             return self.picture_frames
         audio = max(1, round(Fraction(self.audio.seconds) * self.fps))
         by_audio = self.options.length == "audio" or (
-            self.options.length == "auto" and self.options.audio_mode == "replace")
+            self.options.length == "auto" and self.options.audio_mode == "replace"
+        )
         if self.clips and not by_audio:
             return self.picture_frames
         # So small a difference is the rounding of whoever made the picture for this sound.
@@ -147,11 +152,14 @@ class Timeline:
         burned = options.subtitles and options.subtitle_mode == "burn"
         drawn = burned or options.watermark or options.fade_in or options.fade_out
         resized = (options.width or options.height) and (
-            not picture.plain or self.size != (picture.width, picture.height))
+            not picture.plain or self.size != (picture.width, picture.height)
+        )
         retimed = (options.fps and self.fps != picture.fps) or self.is_trimmed
         other_length = self.total_frames != self.picture_frames
-        legal = (picture.codec in _VIDEO_COPY.get(container, set())
-                 and self.clips[0].demuxer in _VIDEO_COPY_FROM)
+        legal = (
+            picture.codec in _VIDEO_COPY.get(container, set())
+            and self.clips[0].demuxer in _VIDEO_COPY_FROM
+        )
         return legal and not (drawn or resized or retimed or other_length)
 
     def can_copy_sound(self, container: str) -> bool:
@@ -160,19 +168,24 @@ class Timeline:
         if len(self.sounds) != 1 or self.music or self.is_trimmed or len(self.clips) > 1:
             return False
         sound = self.sounds[0].sound
-        changed = (options.loudness is not None or options.fade_in or options.fade_out
-                   or options.sample_rate not in (None, sound.rate if sound else None)
-                   or options.audio_codec != "auto")
+        changed = (
+            options.loudness is not None
+            or options.fade_in
+            or options.fade_out
+            or options.sample_rate not in (None, sound.rate if sound else None)
+            or options.audio_codec != "auto"
+        )
         return bool(sound and sound.codec in _AUDIO_COPY.get(container, set()) and not changed)
 
 
 def check_encoder(line: Timeline) -> None:
     """Refuse a size that the encoder cannot take."""
     if line.options.video_codec == "av1" and min(line.size) < _AV1_MIN:
-        raise InputError(f"av1 needs at least {_AV1_MIN} pixels each way, not "
-                         f"{line.size[0]}x{line.size[1]}.",
-                         hint="Take --video_codec h264, or a larger width and height.",
-                         code="too_small")
+        raise InputError(
+            f"av1 needs at least {_AV1_MIN} pixels each way, not {line.size[0]}x{line.size[1]}.",
+            hint="Take --video_codec h264, or a larger width and height.",
+            code="too_small",
+        )
 
 
 def exact_rate(fps: float) -> Fraction:
@@ -187,14 +200,21 @@ def check(line: Timeline) -> None:
     """Refuse times that lie outside the result."""
     options, total = line.options, float(line.total_frames / line.fps)
     if (options.trim_start or 0) >= total:
-        raise InputError(f"trim_start ({options.trim_start:g} s) is after the end ({total:.2f} s).",
-                         code="trim")
+        raise InputError(
+            f"trim_start ({options.trim_start:g} s) is after the end ({total:.2f} s).", code="trim"
+        )
     if options.fade_in + options.fade_out > line.seconds + 1e-6:
-        raise InputError(f"The fades are longer than the result ({line.seconds:.2f} s).",
-                         hint="Shorten fade_in or fade_out.", code="fade")
+        raise InputError(
+            f"The fades are longer than the result ({line.seconds:.2f} s).",
+            hint="Shorten fade_in or fade_out.",
+            code="fade",
+        )
     if options.poster_time is not None and options.poster_time >= line.seconds:
-        raise InputError(f"poster_time ({options.poster_time:g} s) is after the end of the result "
-                         f"({line.seconds:.2f} s).", code="poster_time")
+        raise InputError(
+            f"poster_time ({options.poster_time:g} s) is after the end of the result "
+            f"({line.seconds:.2f} s).",
+            code="poster_time",
+        )
     if options.loudness is not None and not line.sounds:
         raise InputError("loudness was asked for, but nothing has sound.", code="no_sound")
 

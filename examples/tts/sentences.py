@@ -29,8 +29,10 @@ _KEPT_CONTROLS = frozenset("\n\t")
 def clean(text: str) -> str:
     """Normalised text without the control characters that speech engines take as commands."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
-    kept = (c if c in _KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cs") else " "
-            for c in text)
+    kept = (
+        c if c in _KEPT_CONTROLS or unicodedata.category(c) not in ("Cc", "Cs") else " "
+        for c in text
+    )
     return "".join(kept).strip()
 
 
@@ -60,7 +62,7 @@ def _sentences(paragraph: str) -> Iterator[str]:
 
 def _western_ends(text: str) -> Iterator[int]:
     for match in _END.finditer(text):
-        following = text[match.end():].lstrip()
+        following = text[match.end() :].lstrip()
         if following and following[0].islower():
             continue
         if match.group() == "." and _is_abbreviation(text[: match.start()]):

@@ -17,8 +17,9 @@ _EDGE_SECONDS = 0.02
 _SENTENCE_TIMEOUT = 120
 
 
-def speak_all(voice: Voice, sentences: list[str], pause: float, work: Path,
-              progress: Callable[[int], None]) -> Path:
+def speak_all(
+    voice: Voice, sentences: list[str], pause: float, work: Path, progress: Callable[[int], None]
+) -> Path:
     """Say every sentence and return a raw file: 16-bit mono samples at the voice's played_rate."""
     raw = work / "joined.raw"
     gap = bytes(2 * round(pause * voice.played_rate))
@@ -30,8 +31,11 @@ def speak_all(voice: Voice, sentences: list[str], pause: float, work: Path,
             joined.write(samples.tobytes())
             progress(number)
     if not raw.stat().st_size:
-        raise InputError("The voice made no sound of this text.",
-                         hint="Take a voice of the text's own language.", code="no_speech")
+        raise InputError(
+            "The voice made no sound of this text.",
+            hint="Take a voice of the text's own language.",
+            code="no_speech",
+        )
     return raw
 
 
@@ -40,9 +44,13 @@ def speak(voice: Voice, sentence: str, work: Path) -> array[int]:
     text_file, wav_file = work / "sentence.txt", work / "sentence.wav"
     text_file.write_text(voice.prepare(sentence) + "\n", encoding="utf-8")
     wav_file.unlink(missing_ok=True)
-    done = subprocess.run(voice.argv(str(text_file), str(wav_file)), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                          timeout=_SENTENCE_TIMEOUT)
+    done = subprocess.run(
+        voice.argv(str(text_file), str(wav_file)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        timeout=_SENTENCE_TIMEOUT,
+    )
     if done.returncode or not wav_file.exists():
         last = " ".join(done.stderr.decode("utf-8", "replace").split()[-40:])
         raise RuntimeError(f"The speech engine failed with code {done.returncode}. {last}")
@@ -63,7 +71,7 @@ def trim(samples: array[int], rate: int) -> array[int]:
     if first is None:
         return array("h")
     last = next(i for i in range(len(samples) - 1, -1, -1) if abs(samples[i]) > _SILENCE)
-    return samples[max(0, first - edge): last + 1 + edge]
+    return samples[max(0, first - edge) : last + 1 + edge]
 
 
 def resample(raw: Path, source_rate: int, rate: int) -> Path:
@@ -74,7 +82,7 @@ def resample(raw: Path, source_rate: int, rate: int) -> Path:
     argv = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-threads", "1",
             "-f", "s16le", "-ar", str(source_rate), "-ac", "1", "-i", f"file:{raw}",
             "-af", "aresample=filter_size=64:cutoff=0.97", "-flags", "+bitexact",
-            "-ar", str(rate), "-f", "s16le", f"file:{target}"]
+            "-ar", str(rate), "-f", "s16le", f"file:{target}"]  # fmt: skip
     done = subprocess.run(argv, capture_output=True, timeout=600)
     if done.returncode:
         tail = done.stderr.decode("utf-8", "replace")[-500:]
@@ -92,4 +100,3 @@ def write_wav(raw: Path, rate: int, output: str) -> float:
         for block in iter(lambda: samples.read(1 << 20), b""):
             sound.writeframesraw(block)
     return raw.stat().st_size / 2 / rate
-

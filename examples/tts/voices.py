@@ -23,7 +23,7 @@ _ASCII = str.maketrans({
     "–": "-", "—": ", ", "…": "...", "ß": "ss", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O",
     "œ": "oe", "Œ": "Oe", "ł": "l", "Ł": "L", "đ": "d", "ð": "th", "þ": "th",
     "€": " euros ", "£": " pounds ",
-})
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,15 @@ class Voice:
         """The command that reads `text_file` and writes `wav_file`."""
         if self.is_flite:
             stretch = self.played_rate / self.rate / self.speed
-            return ["flite", "-voice", self.name, "-f", text_file, "-o", wav_file,
-                    "--setf", f"duration_stretch={stretch:.4f}",
-                    "--setf", f"int_f0_target_mean={FLITE_PITCH[self.name] * self.pitch:.2f}"]
+            return [
+                "flite", "-voice", self.name, "-f", text_file, "-o", wav_file,
+                "--setf", f"duration_stretch={stretch:.4f}",
+                "--setf", f"int_f0_target_mean={FLITE_PITCH[self.name] * self.pitch:.2f}",
+            ]  # fmt: skip
         # -z: no pause after the last word, the pauses are added when sentences are joined.
         return ["espeak-ng", "-v", self.name, "-b", "1", "-z",
                 "-s", str(round(_ESPEAK_WORDS_PER_MINUTE * self.speed)),
-                "-p", str(espeak_pitch(self.pitch)), "-f", text_file, "-w", wav_file]
+                "-p", str(espeak_pitch(self.pitch)), "-f", text_file, "-w", wav_file]  # fmt: skip
 
 
 def espeak_pitch(ratio: float) -> int:
@@ -107,12 +109,18 @@ def installed_languages() -> list[Language]:
 def find_language(wanted: str, known: list[Language]) -> str:
     """espeak-ng's code for `wanted` (a code, in either case), or an error with the nearest."""
     code = wanted.strip().lower().replace("_", "-")
-    codes = {known_code.lower(): known_code
-             for row in reversed(known) for known_code in (*row.aliases, row.code)}
+    codes = {
+        known_code.lower(): known_code
+        for row in reversed(known)
+        for known_code in (*row.aliases, row.code)
+    }
     if code in codes:
         return codes[code]
-    raise InputError(f"The language {wanted!r} is not known to espeak-ng.",
-                     hint=_nearest(code, known, sorted(codes)), code="unknown_language")
+    raise InputError(
+        f"The language {wanted!r} is not known to espeak-ng.",
+        hint=_nearest(code, known, sorted(codes)),
+        code="unknown_language",
+    )
 
 
 def _nearest(code: str, known: list[Language], codes: list[str]) -> str:
@@ -132,9 +140,11 @@ def choose_voice(voice: str, language: str | None) -> str:
     if voice in FLITE_PITCH:
         if language.lower().startswith("en"):
             return voice
-        raise InputError(f"The voice {voice} speaks only English.",
-                         hint="Leave language out, or take an espeak voice such as en-us+f3.",
-                         code="voice_language")
+        raise InputError(
+            f"The voice {voice} speaks only English.",
+            hint="Leave language out, or take an espeak voice such as en-us+f3.",
+            code="voice_language",
+        )
     code = find_language(language, installed_languages())
     variant = voice.partition("+")[2]
     return f"{code}+{variant}" if variant else code

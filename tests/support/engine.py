@@ -73,7 +73,7 @@ class Engine:
 
 
 def provide() -> Engine:
-    """The engine for most tests: our own as root in CI, else the one that is there, else a failure."""
+    """The engine for most tests: our own as root in CI, or the one that is there, or an error."""
     present = Engine(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
     present.network = os.environ.get("CVL_BUILD_NETWORK", "")
     if present.answers():
@@ -86,7 +86,7 @@ def provide() -> Engine:
     )
 
 
-def start(data: Path, *, namespace: bool) -> Engine:
+def start(data: Path, *, namespace: bool, hook: bool = True) -> Engine:
     """Start dockerd with its data in `data`. With namespace=True it has a network of its own: no
     bridge, so that it does not take away another engine's."""
     run = Path(tempfile.mkdtemp(prefix="cvl-engine-"))
@@ -102,7 +102,8 @@ def start(data: Path, *, namespace: bool) -> Engine:
         command = [which("unshare") or "unshare", "--net", "--", *command]
         command += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]
     path = f"{run}/hooks:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    _install_hook(run / "hooks", run)
+    if hook:
+        _install_hook(run / "hooks", run)
     with (run / "dockerd.log").open("wb") as log:
         process = subprocess.Popen(
             command,

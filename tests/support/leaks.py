@@ -1,5 +1,4 @@
-"""What a test may not leave behind: containers, volumes, networks, staging folders, processes, locks.
-"""
+"""What a test may not leave behind: containers, volumes, networks, folders, processes, locks."""
 
 from __future__ import annotations
 
@@ -31,7 +30,9 @@ def take(engine: Engine, *folders: Path) -> Inventory:
         volumes=_lines(engine.docker("volume", "ls", "--quiet")),
         networks=_lines(engine.docker("network", "ls", "--quiet", "--no-trunc")),
         dangling=_lines(
-            engine.docker("images", "-q", "--filter", "dangling=true", "--filter", "label=org.cvl.example")
+            engine.docker(
+                "images", "-q", "--filter", "dangling=true", "--filter", "label=org.cvl.example"
+            )
         ),
         staging=_found(folders, ".cvl-staging-*"),
         work=_found(folders, "cache/work/*"),
@@ -66,7 +67,9 @@ def _processes(folders: tuple[Path, ...]) -> frozenset[str]:
             continue
         try:
             environment = (process / "environ").read_bytes()
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            command = (
+                (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
         except OSError:
             continue
         if command and any(mark in environment for mark in marks):

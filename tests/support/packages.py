@@ -1,4 +1,4 @@
-"""Install what the tests need from Debian, on a machine that is ours to change: root, and CI set."""
+"""Install what the tests need from Debian, on a machine that is ours to change: root and CI set."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def deaf(ctx, path, amount, file):
     """Ignores every signal that can be ignored."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
-    ctx.progress(1.5, 2, "acts")
+    ctx.warning("deaf from now on")
     time.sleep(amount)
 
 
@@ -186,7 +186,9 @@ def write_everywhere(ctx, path, amount, file):
 def look_around(ctx, path, amount, file):
     """Everything that a hardening test wants to know, as JSON."""
     status = dict(
-        line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line
+        line.split(":\t", 1)
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if ":\t" in line
     )
     script = Path("/tmp/script")
     script.write_text("#!/bin/sh\necho ran\n")

@@ -1,6 +1,5 @@
 """Does what its name for an act says; most acts are what a hostile or broken model would do."""
 
-
 import acts
 from cvl_inside import Predictor, run
 

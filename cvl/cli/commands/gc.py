@@ -1,0 +1,85 @@
+"""`cvl gc`: show what is no longer needed, ask, and remove it."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from cvl.cli.options import catalog, common
+from cvl.cli.terminal import Terminal, table
+from cvl.cli.units import size
+from cvl.errors import UsageError
+from cvl.ops.gc import Plan, carry_out, plan
+from cvl.ops.session import Session
+from cvl.store.config import load_config
+
+HEADINGS = ["KIND", "NAME", "SIZE", "WHY"]
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@common
+def command(terminal: Terminal, dry_run: bool, yes: bool) -> int:
+    """Remove what is no longer needed.
+
+    What dead runs left, results above the limit (results_gb), images and compiled kernels of
+    examples that have changed, and runs that ended more than 30 days ago. Only what cvl made.
+    """
+    if not (dry_run or yes or (sys.stdin.isatty() and not terminal.json)):
+        raise UsageError(
+            "there is nobody to ask", hint="give --yes to remove, or --dry-run to look"
+        )
+    config = load_config()
+    session = Session(base_image=config.base_image)
+    planned = plan(session, catalog(terminal, config), config.results_gb)
+    _show(terminal, planned)
+    if dry_run or not planned.items:
+        return _end(terminal, planned, dry_run)
+    if not yes and not click.confirm(f"Remove {_count(planned)}?", err=True):
+        terminal.message("nothing was removed")
+        return 0
+    done = carry_out(session, planned)
+    for note in done.notes[len(planned.notes) :]:
+        terminal.message(f"not removed: {note}")
+    return _end(terminal, done, dry_run)
+
+
+def _show(terminal: Terminal, planned: Plan) -> None:
+    for note in planned.notes:
+        terminal.message(f"left alone: {note}")
+    if planned.items and not terminal.json:
+        rows = [[item.kind, item.name, size(item.size), item.why] for item in planned.items]
+        terminal.data(None, table(HEADINGS, rows))
+
+
+def _end(terminal: Terminal, plan: Plan, dry_run: bool) -> int:
+    removed = [item for item in plan.items if item.removed]
+    if not plan.items:
+        terminal.message("there is nothing to remove")
+    elif dry_run:
+        terminal.message(f"would remove {_count(plan)}")
+    else:
+        freed = sum(item.size for item in removed)
+        terminal.message(f"removed {len(removed)} of {len(plan.items)}, up to {size(freed)}")
+    if terminal.json:
+        terminal.data(_data(plan, dry_run), "")
+    return 0
+
+
+def _count(plan: Plan) -> str:
+    things = "1 thing" if len(plan.items) == 1 else f"{len(plan.items)} things"
+    return f"{things}, up to {size(plan.size)}"
+
+
+def _data(plan: Plan, dry_run: bool) -> dict[str, Any]:
+    return {
+        "dry_run": dry_run,
+        "items": [asdict(item) for item in plan.items],
+        "size": plan.size,
+        "freed": sum(item.size for item in plan.items if item.removed),
+        "notes": list(plan.notes),
+    }

@@ -1,0 +1,84 @@
+"""Names are forgiving when they are read, and text is harmless when it is shown."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cvl.core.names import (
+    canonical,
+    did_you_mean,
+    is_identifier,
+    nearest,
+    printable,
+    printable_lines,
+)
+from cvl.core.references import parse_reference, references_in
+
+
+@pytest.mark.parametrize("name", ["a", "live_avatar", "x2", "a" * 63])
+def test_identifiers(name: str) -> None:
+    assert is_identifier(name)
+
+
+@pytest.mark.parametrize("name", ["", "A", "2x", "_x", "a-b", "a b", "a" * 64, "ä", "a\n"])
+def test_what_is_no_identifier(name: str) -> None:
+    assert not is_identifier(name)
+
+
+def test_spellings_of_one_name() -> None:
+    assert canonical(" Live-Avatar ") == "live_avatar"
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [("sumary", "summary"), ("SUMMARY", "summary"), ("lic", "license"), ("zzz", None), ("", None)],
+)
+def test_the_nearest_name(word: str, found: str | None) -> None:
+    assert nearest(word, ["summary", "license", "inputs"]) == found
+
+
+def test_a_hint_names_one_or_all_or_says_nothing() -> None:
+    assert did_you_mean("sumary", ["summary", "inputs"], "--") == "did you mean --summary?"
+    assert did_you_mean("zzz", ["summary", "inputs"], "--") == "choose from: --summary, --inputs"
+    assert did_you_mean("zzz", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07text", "text"),
+        ("a\rb\nc\bd\x07", "a?b?c?d?"),
+        ("\x9b31m", "?31m"),
+        ("\x1b\x1b[31m[31m", "?[31m"),
+        ("gpj\u202e.exe", "gpj?.exe"),
+        ("tab\there", "tab\there"),
+        ("caf\xe9 \u4e2d", "caf\xe9 \u4e2d"),
+        ("\udcff", "?"),
+    ],
+)
+def test_nothing_acts_on_a_terminal(hostile: str, shown: str) -> None:
+    assert printable(hostile) == shown
+
+
+@given(st.text(st.characters(codec=None), max_size=300), st.integers(1, 200))
+def test_printable_text_is_printable_and_short(text: str, limit: int) -> None:
+    shown = printable(text, limit)
+    assert len(shown) <= limit
+    assert not {unicodedata.category(c) for c in shown if c != "\t"} & {"Cc", "Cs"}
+    shown.encode()
+
+
+def test_our_own_line_breaks_stay() -> None:
+    assert printable_lines("a\nb\x1b[2Jc") == "a\nbc"
+
+
+def test_references_are_identifiers_as_a_whole() -> None:
+    assert parse_reference("${talk.video}") == ("talk", "video")
+    for wrong in ("${talk.video} ", "${talk}", "${a.b.c}", "${../x.y}", "$talk.video", 3, None):
+        assert parse_reference(wrong) is None
+    assert list(references_in(["${a.b}", 1, "${c.d}"])) == [("a", "b"), ("c", "d")]

@@ -1,0 +1,181 @@
+"""A GPU has one holder on the whole machine, and nobody waits for what a dead process held."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cvl.errors import GpuError, InputError, StateError
+from cvl.machine.gpus import Gpu
+from cvl.machine.leases import Wanted, lease_folder, leased, select
+from tests.support.processes import ended, killed, python, said
+
+A, B = "GPU-aaaa-1111", "GPU-bbbb-2222"
+GPUS = [Gpu(n, uuid, "Test", 8, 8, "1", "9.0") for n, uuid in enumerate((A, B))]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lease folder of the test's own."""
+    monkeypatch.setenv("CVL_LEASE_DIR", str(tmp_path / "leases"))
+    return tmp_path / "leases"
+
+
+def no_pause(seconds: float) -> None:
+    raise AssertionError("nobody should have to wait")
+
+
+def lease(*candidates: str, count: int = 1):  # type: ignore[no-untyped-def]
+    return leased(Wanted(candidates, count), no_pause, lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        ("all", Wanted((A, B), 2)),
+        ("1", Wanted((A, B), 1)),
+        ("2", Wanted((A, B), 2)),
+        ("device=0", Wanted((A,), 1)),
+        ("device=1, 0", Wanted((B, A), 2)),
+        ("device=0,0", Wanted((A,), 1)),
+        (B, Wanted((B,), 1)),
+        (f"device={B},0", Wanted((B, A), 2)),
+        ("gpu-aaaa", Wanted((A,), 1)),
+    ],
+)
+def test_gpus_are_selected_by_count_index_and_uuid(spec: str, wanted: Wanted) -> None:
+    assert select(spec, GPUS) == wanted
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["0", "none", "", "device=", "device=2", "-1", "1.5", "\xb2", "GPU-", "device=0,x", "GPU-cc"],
+)
+def test_what_names_no_gpu_is_refused(spec: str) -> None:
+    with pytest.raises(InputError) as caught:
+        select(spec, GPUS)
+    assert caught.value.hint
+
+
+def test_fewer_gpus_than_asked_for_says_how_many_there_are() -> None:
+    with pytest.raises(GpuError) as caught:
+        select("3", GPUS)
+    assert (caught.value.code, caught.value.hint) == ("not_enough_gpus", "give --gpus 2")
+    with pytest.raises(GpuError, match="no NVIDIA GPU"):
+        select("1", [])
+
+
+def test_a_lease_takes_the_first_that_is_free() -> None:
+    with lease(A, B) as first, lease(A, B) as second:
+        assert (first, second) == ((A,), (B,))
+    with lease(A, B) as again:
+        assert again == (A,)
+
+
+def test_all_or_none_are_held_while_waiting() -> None:
+    told: list[str] = []
+
+    def look(seconds: float) -> None:
+        with lease(A) as free:
+            assert free == (A,)
+        raise KeyboardInterrupt
+
+    with lease(B), pytest.raises(KeyboardInterrupt):  # noqa: SIM117
+        with leased(Wanted((A, B), 2), look, told.append):
+            raise AssertionError("one of the two was held by another")
+    assert told == [f"waiting for a GPU: held by pid {os.getpid()} of uid {os.getuid()}" + TWICE]
+
+
+TWICE = f", pid {os.getpid()} of uid {os.getuid()}"
+
+
+def test_a_lease_ends_with_an_error_too() -> None:
+    with pytest.raises(KeyError), lease(A):
+        raise KeyError
+    with lease(A):
+        pass
+
+
+HOLD = """
+from cvl.machine.leases import Wanted, leased
+import sys
+def pause(seconds): raise SystemExit("busy")
+with leased(Wanted(tuple(sys.argv[1:]), len(sys.argv) - 1), pause, print):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_death_of_a_holder_frees_its_gpus() -> None:
+    holder = python(HOLD, A, B)
+    assert said(holder) == "held"
+    assert ended(python(HOLD, A))[0] == 1
+    killed(holder)
+    with lease(A, B, count=2) as uuids:
+        assert uuids == (A, B)
+
+
+COMPETE = """
+import os, pathlib, sys, time
+from cvl.machine.leases import Wanted, leased
+witness, rounds, count = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+def pause(seconds): time.sleep(0.0005)
+for _ in range(rounds):
+    with leased(Wanted(tuple(sys.argv[4:]), count), pause, lambda text: None) as uuids:
+        assert len(set(uuids)) == count
+        for uuid in uuids:
+            os.close(os.open(witness / uuid, os.O_CREAT | os.O_EXCL))
+        for uuid in uuids:
+            os.unlink(witness / uuid)
+print("done")
+"""
+
+
+@pytest.mark.parametrize("counts", [(1,) * 8, (1, 2) * 4, (2,) * 8])
+def test_two_processes_never_hold_one_gpu(tmp_path: Path, counts: tuple[int, ...]) -> None:
+    """The witness of a GPU can be made only by who holds it alone."""
+    witness = tmp_path / "witness"
+    witness.mkdir()
+    competing = [python(COMPETE, str(witness), "100", str(n), A, B) for n in counts]
+    assert [ended(process) for process in competing] == [(0, "done\n", "")] * 8
+
+
+def test_every_user_may_use_the_folder_and_its_files(folder: Path) -> None:
+    mask = os.umask(0o077)
+    try:
+        with lease(A):
+            pass
+    finally:
+        os.umask(mask)
+    assert folder.stat().st_mode & 0o7777 == 0o1777
+    assert (folder / f"{A}.lock").stat().st_mode & 0o777 == 0o666
+
+
+def test_a_link_that_somebody_planted_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("x")
+    folder.mkdir()
+    (folder / f"{B}.lock").symlink_to(precious)
+    with pytest.raises(StateError, match="cannot use a lease"), lease(A, B, count=2):
+        raise AssertionError("a link was taken for a lease")
+    assert precious.read_text() == "x"
+    with lease(A) as uuids:
+        assert uuids == (A,)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CVL_LEASE_DIR", str(tmp_path / "file" / "below"))
+    with pytest.raises(StateError, match="cannot use the lease folder"), lease(A):
+        raise AssertionError("there is no folder")
+
+
+def test_without_a_setting_the_folder_is_one_that_everybody_reaches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CVL_LEASE_DIR")
+    assert lease_folder() in (Path("/run/lock/cvl-leases"), Path("/tmp/cvl-leases"))

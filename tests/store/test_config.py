@@ -1,0 +1,93 @@
+"""Settings: environment over project over user over default, and errors that name the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cvl.errors import UserError
+from cvl.store.config import Config, load_config
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project folder, with nothing set around it."""
+    for name in ("BASE_IMAGE", "BUILD_NETWORK", "GPUS", "PROGRESS", "RESULTS_GB"):
+        monkeypatch.delenv(f"CVL_{name}", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config" / "cvl").mkdir(parents=True)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def user(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config" / "cvl" / "cvl.toml").write_text(text)
+
+
+def test_without_any_file_there_are_the_defaults() -> None:
+    assert load_config() == Config()
+
+
+def test_the_project_wins_over_the_user_key_by_key(project: Path, tmp_path: Path) -> None:
+    user(tmp_path, 'gpus = "1"\nprogress = "plain"\n')
+    (project / "cvl.toml").write_text('gpus = "all"\n')
+    config = load_config()
+    assert (config.gpus, config.progress) == ("all", "plain")
+
+
+def test_the_environment_wins_over_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "cvl.toml").write_text('gpus = "all"\nresults_gb = 5\n')
+    monkeypatch.setenv("CVL_GPUS", "none")
+    monkeypatch.setenv("CVL_RESULTS_GB", "0.5")
+    config = load_config()
+    assert (config.gpus, config.results_gb) == ("none", 0.5)
+
+
+def test_the_nearest_project_file_upwards_counts(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "cvl.toml").write_text('examples = ["mine", "/abs"]\n')
+    below = project / "a" / "b"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    assert load_config().examples == (str(project / "mine"), "/abs")
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "hint"),
+    [
+        ("gpu = 'all'", "unknown key 'gpu'", "did you mean gpus?"),
+        ("gpus = 1", "gpus is not of type str", ""),
+        ("results_gb = true", "results_gb is not of type float", ""),
+        ("results_gb = 'x'", "results_gb is not of type float", ""),
+        ("gpus = ", "Invalid value", ""),
+    ],
+)
+def test_what_is_wrong_names_the_file(project: Path, text: str, said: str, hint: str) -> None:
+    path = project / "cvl.toml"
+    path.write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_config()
+    assert caught.value.message.startswith(f"{path}: {said}")
+    assert (caught.value.hint, caught.value.code) == (hint, "bad_config")
+
+
+@pytest.mark.parametrize(("text", "value"), [("2.5", 2.5), ("7", 7.0)])
+def test_sizes_may_be_whole_or_not(project: Path, text: str, value: float) -> None:
+    (project / "cvl.toml").write_text(f"results_gb = {text}")
+    assert load_config().results_gb == value
+
+
+def test_bytes_that_are_no_text_and_numbers_that_are_none_are_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "cvl.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="codec"):
+        load_config()
+    (project / "cvl.toml").unlink()
+    monkeypatch.setenv("CVL_RESULTS_GB", "many")
+    with pytest.raises(UserError, match="CVL_RESULTS_GB is 'many'"):
+        load_config()

@@ -1,0 +1,196 @@
+"""The result store: what it gives back is what was put in, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cvl.store.outputs import Produced
+from cvl.store.results import Results
+from tests.support.files import produced
+from tests.support.processes import ended, killed, python, said
+
+KEY = "ab" * 32
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return Results(tmp_path / "results")
+
+
+def kept(results: Results, tmp_path: Path, data: bytes = b"hello", key: str = KEY) -> Produced:
+    """Commit one output and return it as it lies in the store."""
+    return results.commit(key, {"text": produced(tmp_path / "made", data)}, "fp32")["text"]
+
+
+def test_what_was_kept_is_found(results: Results, tmp_path: Path) -> None:
+    assert results.lookup(KEY) is None
+    blob = kept(results, tmp_path)
+    found = results.lookup(KEY)
+    assert found is not None
+    assert (found.outputs, found.dtype) == ({"text": blob}, "fp32")
+    assert blob.path.read_bytes() == b"hello"
+    assert blob.path.stat().st_mode & 0o777 == 0o444
+    assert blob.path.stat().st_nlink == 1
+
+
+def test_a_flipped_bit_is_a_miss_and_the_blob_is_gone(results: Results, tmp_path: Path) -> None:
+    blob = kept(results, tmp_path)
+    blob.path.chmod(0o644)
+    blob.path.write_bytes(b"hellp")
+    assert results.lookup(KEY) is None
+    assert not blob.path.exists()
+
+
+def test_a_damaged_blob_is_mended_by_the_next_run(results: Results, tmp_path: Path) -> None:
+    """Nobody has looked at the blob since it was damaged: the run that makes the same bytes under
+    another key must not publish it."""
+    blob = kept(results, tmp_path)
+    blob.path.chmod(0o644)
+    blob.path.write_bytes(b"hellp")
+    assert kept(results, tmp_path, key="cd" * 32).path.read_bytes() == b"hello"
+    assert results.lookup(KEY) is not None
+
+
+def test_a_missing_blob_is_a_miss(results: Results, tmp_path: Path) -> None:
+    kept(results, tmp_path).path.unlink()
+    assert results.lookup(KEY) is None
+
+
+GOOD = {"sha256": "aa" * 32, "size": 1, "extension": "txt"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"outputs": []}',
+        '{"outputs": {"text": 3}, "made": 1}',
+        '{"outputs": {"text": {}}, "made": 1}',
+        '{"outputs": {}, "made": null}',
+        json.dumps({"outputs": {"text": GOOD}, "made": 1}),
+        json.dumps({"outputs": {"text": {**GOOD, "sha256": 5}}, "made": 1}),
+        "[" * 100_000,
+        "\xff",
+    ],
+)
+def test_a_damaged_entry_is_a_miss(results: Results, tmp_path: Path, entry: str) -> None:
+    kept(results, tmp_path)
+    next((tmp_path / "results" / "keys").glob("*/*.json")).write_bytes(entry.encode("latin-1"))
+    assert results.lookup(KEY) is None
+    kept(results, tmp_path)
+    assert results.lookup(KEY) is not None
+
+
+def test_a_key_points_to_what_was_kept_last(results: Results, tmp_path: Path) -> None:
+    kept(results, tmp_path, b"one")
+    kept(results, tmp_path, b"two")
+    found = results.lookup(KEY)
+    assert found is not None and found.outputs["text"].path.read_bytes() == b"two"
+
+
+def test_what_lies_in_the_store_can_be_kept_under_another_key(
+    results: Results, tmp_path: Path
+) -> None:
+    blob = kept(results, tmp_path)
+    results.commit("cd" * 32, {"text": blob}, "fp32")
+    for key in (KEY, "cd" * 32):
+        found = results.lookup(key)
+        assert found is not None and found.outputs["text"] == blob
+
+
+def test_the_store_and_the_work_folder_may_be_on_two_file_systems(tmp_path: Path) -> None:
+    other = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else tmp_path
+    source = other / f"cvl-test-{os.getpid()}"
+    results = Results(tmp_path / "results")
+    try:
+        blob = results.commit(KEY, {"text": produced(source, b"far")}, "")["text"]
+    finally:
+        source.unlink(missing_ok=True)
+    assert blob.path.read_bytes() == b"far"
+
+
+WRITE_ON = """
+import hashlib, itertools, pathlib, sys
+from cvl.store.outputs import Produced
+from cvl.store.results import Results
+root, work = Results(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2])
+work.mkdir(exist_ok=True)
+print("ready", flush=True)
+for number in itertools.count() if len(sys.argv) < 4 else range(int(sys.argv[3])):
+    data = bytes([number % 7]) * 200_000
+    made = work / "made"
+    made.write_bytes(data)
+    output = Produced(made, hashlib.sha256(data).hexdigest(), len(data), "bin")
+    root.commit("ab" * 32, {"text": output}, "fp32")
+"""
+
+
+def test_a_killed_writer_leaves_a_whole_result_or_none(tmp_path: Path) -> None:
+    """20 kills, each at another moment: after so many reads of a key that a writer turns over."""
+    results, chance = Results(tmp_path / "results"), random.Random(7)
+    for _ in range(20):
+        writer = python(WRITE_ON, str(tmp_path / "results"), str(tmp_path / "work"))
+        assert said(writer) == "ready"
+        for _ in range(chance.randrange(1, 30)):
+            results.lookup(KEY)
+        killed(writer)
+        assert_whole(results)
+    kept(results, tmp_path)
+    assert results.lookup(KEY) is not None
+
+
+def assert_whole(results: Results) -> None:
+    """Whatever is named like a blob is one."""
+    for blob in (results.root / "sha256").glob("*/[0-9a-f]*"):
+        assert len(set(blob.read_bytes())) == 1
+        assert blob.stat().st_size == 200_000
+
+
+def test_two_writers_of_one_key_do_not_disturb_each_other(tmp_path: Path) -> None:
+    root = str(tmp_path / "results")
+    writers = [python(WRITE_ON, root, str(tmp_path / str(n)), "60") for n in range(2)]
+    assert [ended(writer)[::2] for writer in writers] == [(0, ""), (0, "")]
+    assert Results(tmp_path / "results").lookup(KEY) is not None
+
+
+def test_two_threads_that_made_the_same_bytes_do_not_disturb_each_other(
+    results: Results, tmp_path: Path
+) -> None:
+    failures: list[Any] = []
+
+    def write(name: str) -> None:
+        try:
+            for _ in range(100):
+                made = produced(tmp_path / name, b"same" * 1000)
+                results.commit(KEY, {"text": made}, "")
+        except OSError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(f"made-{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert results.lookup(KEY) is not None
+
+
+def test_the_least_recently_used_goes_first(results: Results, tmp_path: Path) -> None:
+    keys = [f"{n}{n}" * 32 for n in range(4)]
+    for age, key in enumerate(keys):
+        blob = kept(results, tmp_path, key.encode()[:10] * 100, key)
+        os.utime(blob.path, (age, age))
+    assert results.lookup(keys[0]) is not None
+    assert results.trim(2000, dry_run=True) == results.trim(2000) == 2000
+    assert [results.lookup(key) is not None for key in keys] == [True, False, False, True]
+    assert results.size() > 2000

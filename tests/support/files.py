@@ -1,0 +1,49 @@
+"""Small files that are what they say."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+from cvl.store.outputs import Produced
+
+NOBODY = 65534
+
+
+def wav(path: Path, frames: int = 800) -> Path:
+    """A WAV file of silence."""
+    with wave.open(str(path), "wb") as stream:
+        stream.setnchannels(1)
+        stream.setsampwidth(2)
+        stream.setframerate(8000)
+        stream.writeframes(b"\0\0" * frames)
+    return path
+
+
+def produced(path: Path, data: bytes = b"new") -> Produced:
+    """An output as a container leaves it, checked."""
+    path.write_bytes(data)
+    return Produced(path, hashlib.sha256(data).hexdigest(), len(data), "txt")
+
+
+@contextlib.contextmanager
+def read_only_folder() -> Iterator[Path]:
+    """A folder that this process cannot write to: as root, by not being root for a while."""
+    folder = Path(tempfile.mkdtemp(prefix="cvl-read-only-"))
+    folder.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)

@@ -1,0 +1,60 @@
+"""Another user of this machine, who may use Docker and has no other rights."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.engine import Engine
+
+UID = 1234
+REPOSITORY = Path(__file__).parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Person:
+    """How to run Python as this user."""
+
+    uid: int
+    gid: int
+    command: list[str]
+    environment: dict[str, str]
+
+
+def needs_root() -> None:
+    """Only root can become somebody else."""
+    if os.geteuid() != 0:
+        raise RuntimeError("this test becomes another user, which only root can; run it as root")
+
+
+def as_user(engine: Engine, home: Path) -> Person:
+    """A user without a passwd entry, in the group of the engine's socket, owner of `home`."""
+    group = Path(engine.host.removeprefix("unix://")).stat().st_gid
+    os.chown(home, UID, UID)
+    home.chmod(0o700)
+    for folder in home.parents:
+        if folder == Path("/tmp") or folder == folder.parent:
+            break
+        folder.chmod(folder.stat().st_mode | 0o011)
+    become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", f"--groups={group}", "--"]
+    paths = [str(REPOSITORY), *(path for path in sys.path if path.endswith("site-packages"))]
+    environment = {"HOME": str(home), "PYTHONPATH": os.pathsep.join(paths), "USER": "somebody"}
+    return Person(UID, UID, [*become, *_interpreter(become, environment)], environment)
+
+
+def _interpreter(become: list[str], environment: dict[str, str]) -> list[str]:
+    """The first Python that this user may run and that imports cvl: ours may be out of reach."""
+    for path in (sys.executable, "/usr/bin/python3"):
+        result = subprocess.run(
+            [*become, path, "-c", "import cvl.cli.app, pydantic_core"],
+            env={**os.environ, **environment},
+            capture_output=True,
+            cwd="/",
+            check=False,
+        )
+        if result.returncode == 0:
+            return [path]
+    raise RuntimeError("no Python that another user may run can import cvl")

@@ -1,0 +1,63 @@
+"""Other processes, for what must hold when there are two of them or when one is killed."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def python(code: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `code` in a Python of its own; its argv are `arguments`."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """(exit code, stdout, stderr) of a process that ends by itself within a minute."""
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """The next line that the process writes."""
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def killed(process: subprocess.Popen[str]) -> None:
+    """SIGKILL, and wait until it is gone."""
+    process.kill()
+    process.communicate(timeout=60)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A process that ended, and the CPU time (user and system) that it took."""
+
+    code: int
+    out: str
+    err: str
+    cpu_ms: float
+
+
+def measured(command: list[str], environment: dict[str, str], cwd: Path) -> Measured:
+    """Run a command to its end; the CPU time is that of this one child."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = subprocess.run(
+        command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Measured(result.returncode, result.stdout, result.stderr, seconds * 1000)
