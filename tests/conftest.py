@@ -1,4 +1,5 @@
-"""Fixtures: an engine, a CVL_HOME of the test's own, the command line, and a leak check around it."""
+"""Fixtures: an engine, a CVL_HOME of the test's own, the command line, and a leak check around
+it."""
 
 from __future__ import annotations
 
@@ -97,7 +98,8 @@ def data_of(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A Docker test leaves nothing: no container, volume, network, staging folder, process or lock."""
+    """A Docker test leaves nothing: no container, volume, network, staging folder, process or
+    lock."""
     if request.node.get_closest_marker("docker") is None:
         yield
         return

@@ -77,13 +77,16 @@ def run_app(argv: list[str]) -> int:
             _print_traceback()
         terminal.fail(error)
         return error.status
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return 2
     except click.ClickException as error:
         terminal.fail(_usage(error))
         return 2
     except (click.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        return 0
+    except (BrokenPipeError, SystemExit):
+        return 0  # the reader went away; click makes a SystemExit of that
     except Exception as error:
         return _internal(error, terminal)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -9,6 +10,33 @@ import click
 from cvl.core.manifest import InputSpec, Manifest, OutputSpec, PipelineManifest
 
 INPUT, OUTPUT, STEP, DOT = "input__", "output__", "step__", "__dot__"
+
+
+class ExampleOption(click.Option):
+    """An option of the example's own; help shows its first spelling only."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        record = super().get_help_record(ctx)
+        other = next((flag for flag in self.opts if "_" in flag), "")
+        if record is None or not other:
+            return record
+        return re.sub(rf"(, |/){re.escape(other)}\b|/?--no_\w+", "", record[0]), record[1]
+
+
+class ExampleCommand(click.Command):
+    """Help in two sections: what the example takes, and what cvl takes."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own: list[tuple[str, str]] = []
+        ours: list[tuple[str, str]] = []
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                (own if isinstance(param, ExampleOption) else ours).append(record)
+        for title, records in (("Inputs and outputs", own), ("Options of cvl", ours)):
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records, col_max=26)
 
 
 def input_params(manifest: Manifest) -> list[click.Parameter]:
@@ -23,7 +51,7 @@ def output_params(manifest: Manifest) -> list[click.Parameter]:
     first = manifest.outputs[names[0]]
     default = f" [{first.default}]" if isinstance(first, OutputSpec) else ""
     params: list[click.Parameter] = [
-        click.Option(
+        ExampleOption(
             ["--output", "-o", OUTPUT], metavar="PATH", help=f"Where {names[0]} goes.{default}"
         )
     ]
@@ -58,8 +86,8 @@ def _input_option(name: str, spec: InputSpec) -> click.Option:
         both = [f"--{hyphen}/--no-{hyphen}", f"{INPUT}{name}"]
         if "_" in name:
             both.insert(1, f"--{name}/--no_{name}")
-        return click.Option(both, default=None, help=_help(spec))
-    return click.Option(
+        return ExampleOption(both, default=None, help=_help(spec))
+    return ExampleOption(
         flags, metavar=_metavar(spec), multiple=spec.type == "list", default=None, help=_help(spec)
     )
 
@@ -95,7 +123,7 @@ def _output_option(name: str, spec: OutputSpec | str) -> click.Option:
     text = f"Where {name} goes."
     if isinstance(spec, OutputSpec) and spec.optional:
         text += " Made only when asked for."
-    return click.Option(flags, metavar="PATH", help=text)
+    return ExampleOption(flags, metavar="PATH", help=text)
 
 
 def split(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cvl.core.manifest import OffloadRung
+from cvl.core.manifest import ModelManifest, OffloadRung
 from cvl.core.names import did_you_mean
 from cvl.errors import GpuError, InputError
 
@@ -18,15 +18,12 @@ def choose(
 
     Raises InputError for a mode that the example does not have, GpuError when no rung fits.
     """
+    if not rungs:
+        return NONE  # in a pipeline, --offload is meant for the steps that have a ladder
     if asked is not None:
-        mode = WORDS.get(asked.lower(), asked.lower())
-        for rung in rungs or (NONE,):
-            if rung.mode == mode:
-                return rung
-        modes = [rung.mode for rung in rungs or (NONE,)]
-        raise InputError(f"--offload is {asked!r}", hint=did_you_mean(mode, modes))
-    if not rungs or free_vram_gb is None:
-        return rungs[0] if rungs else NONE
+        return _named(rungs, asked)
+    if free_vram_gb is None:
+        return rungs[0]
     for rung in rungs:
         if rung.vram_gb <= free_vram_gb:
             return rung
@@ -36,3 +33,18 @@ def choose(
         hint="end what else uses the GPU (nvidia-smi shows it), or choose a smaller model",
         code="not_enough_vram",
     )
+
+
+def check_offload(manifest: ModelManifest, asked: str | None) -> None:
+    """Raise InputError when `--offload` names no rung of this model."""
+    if asked is not None:
+        _named(manifest.offload or (NONE,), asked)
+
+
+def _named(rungs: tuple[OffloadRung, ...], asked: str) -> OffloadRung:
+    mode = WORDS.get(asked.lower(), asked.lower())
+    for rung in rungs:
+        if rung.mode == mode:
+            return rung
+    hint = did_you_mean(mode, [rung.mode for rung in rungs])
+    raise InputError(f"--offload is {asked!r}", hint=hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -173,9 +174,14 @@ class DockerRun:
         return self._lost
 
     def send(self, stdin: bytes) -> None:
-        """Write the request and close stdin. A program that ended already does not want it."""
-        import socket
+        """Write the request and close stdin, in a thread: a program that does not read it holds
+        this up for as long as it runs, and the caller must be able to end that."""
+        hand_over = threading.Thread(
+            target=self._send, args=(stdin,), daemon=True, name="cvl-stdin"
+        )
+        hand_over.start()
 
+    def _send(self, stdin: bytes) -> None:
         with contextlib.suppress(OSError):
             self._socket.sendall(stdin)
             self._socket.shutdown(socket.SHUT_WR)
@@ -194,6 +200,8 @@ class DockerRun:
             self._lost = True
         finally:
             self._ended.set()
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)  # wakes a sender that nobody reads from
             with contextlib.suppress(OSError):
                 self._attached.close()
 

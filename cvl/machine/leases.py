@@ -31,13 +31,18 @@ class Wanted:
 
 
 def lease_folder() -> Path:
-    """CVL_LEASE_DIR, else a folder that every user of the machine can reach."""
+    """CVL_LEASE_DIR, else a folder that every user of the machine can reach: the same one for all,
+    so what counts is not whether this user can write to it."""
     named = os.environ.get("CVL_LEASE_DIR")
     if named:
         return Path(named)
     shared = Path("/run/lock")
-    root = shared if os.access(shared, os.W_OK) else Path("/tmp")
+    root = shared if shared.is_dir() and _everybody_writes(shared) else Path("/tmp")
     return root / "cvl-leases"
+
+
+def _everybody_writes(folder: Path) -> bool:
+    return folder.stat().st_mode & SHARED_FOLDER == SHARED_FOLDER
 
 
 def select(spec: str, gpus: list[Gpu]) -> Wanted:

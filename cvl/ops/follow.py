@@ -4,6 +4,7 @@ the user or the clock says so."""
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from dataclasses import dataclass, field
@@ -80,18 +81,18 @@ class Events:
         for line in lines:
             try:
                 self._handle(json.loads(line))
-            except (ValueError, KeyError, TypeError, RecursionError):
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
                 continue
 
     def _handle(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "progress":
             self.seen = True
-            done, total = float(event["done"]), float(event["total"])
+            done, total = _finite(event["done"]), _finite(event["total"])
             unit = printable(str(event.get("unit", "")), 32)
             self._report.progress(Progress(self._step, "run", done, total, unit))
         elif kind == "metric" and len(self.metrics) < 1000:
-            self.metrics[printable(str(event["name"]), 64)] = float(event["value"])
+            self.metrics[printable(str(event["name"]), 64)] = _finite(event["value"])
         elif kind == "warning" and len(self.warnings) < 100:
             text = printable(str(event["message"]), 500)
             self.warnings.append(text)
@@ -99,6 +100,14 @@ class Events:
 
     def close(self) -> None:
         self._stream.close()
+
+
+def _finite(value: Any) -> float:
+    """A number that JSON can say again and a bar can be drawn of."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError("not a finite number")
+    return number
 
 
 @dataclass

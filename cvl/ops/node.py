@@ -19,12 +19,12 @@ from cvl.core.references import parse_reference
 from cvl.ops.build import context_of
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.place import choose_gpus, make_spec
-from cvl.ops.request import Options, open_files, output_request, secrets_for
+from cvl.ops.request import Options, output_request, secrets_for
 from cvl.ops.session import Session, inside_folder
 from cvl.ops.step import StepContext, StepResult, run_step, this_user
 from cvl.store.dirs import make_private
 from cvl.store.outputs import Produced
-from cvl.store.staging import check_file
+from cvl.store.staging import check_file, open_files
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Node:
     seed: int
     run: str
     overrides: Mapping[str, Mapping[str, Any]]
+    prefix: str = ""
+    """Before the names of a pipeline's steps; only those of the outermost have none."""
 
     @property
     def manifest(self) -> Manifest:
@@ -161,11 +163,12 @@ class _Pipeline:
         }
         for key, value in checked.items():
             values[key] = _as_input(key, manifest, value)
-        prefix = f"{self.node.step}." if "." in self.node.step else ""
+        full_name = f"{self.node.prefix}{name}"
         return replace(
             self.node,
             example=example,
-            step=f"{prefix}{name}",
+            step=full_name,
+            prefix=f"{full_name}.",
             values=values,
             outputs=self._wanted(name, example),
             overrides={},

@@ -1,6 +1,5 @@
 """A request as a person makes it, and the same thing checked: everything that can be refused
-without
-an engine is refused here."""
+without an engine is refused here."""
 
 from __future__ import annotations
 
@@ -12,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from cvl.core.graph import check_graph, output_spec
-from cvl.core.inputs import HostFile, resolve_inputs
-from cvl.core.manifest import InputSpec, Manifest, ModelManifest, OutputSpec, PipelineManifest
+from cvl.core.inputs import resolve_inputs
+from cvl.core.manifest import Manifest, ModelManifest, OutputSpec, PipelineManifest
 from cvl.core.media import extensions_for
 from cvl.core.names import canonical, did_you_mean
+from cvl.core.offload import check_offload
 from cvl.core.plan import OutputRequest
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
+from cvl.ops.known import check_steps
 from cvl.store.outputs import Target, prepare_target
-from cvl.store.staging import check_file
+from cvl.store.staging import open_files
 
 MAX_SEED = 2**31 - 1
 
@@ -77,11 +78,14 @@ def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
 
     if isinstance(manifest, PipelineManifest):
         check_graph(manifest, request.example.document, lookup)
-        _check_overrides(manifest, request)
     elif request.overrides:
         raise InputError(f"{manifest.name} is not a pipeline: it has no steps to give options to")
     values = resolve_inputs(manifest.inputs, request.inputs, manifest.name)
     values = {name: open_files(name, manifest.inputs[name], v) for name, v in values.items()}
+    if isinstance(manifest, PipelineManifest):
+        check_steps(catalog, manifest, values, request.overrides)
+    else:
+        check_offload(manifest, request.options.offload)
     specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
     paths = _chosen_outputs(manifest, specs, request.outputs)
     targets = {
@@ -99,24 +103,6 @@ def _seed(given: int | None) -> int:
     if not 0 <= given <= MAX_SEED:
         raise InputError(f"--seed is {given}", hint=f"it must be between 0 and {MAX_SEED}")
     return given
-
-
-def open_files(name: str, spec: InputSpec, value: Any) -> Any:
-    """HostFile -> CheckedFile, in lists too; other values as they are."""
-    if isinstance(value, HostFile):
-        return check_file(name, spec, value.path)
-    if isinstance(value, list):
-        return [open_files(name, spec, item) for item in value]
-    return value
-
-
-def _check_overrides(manifest: PipelineManifest, request: Request) -> None:
-    for step in request.overrides:
-        if step not in manifest.steps:
-            hint = did_you_mean(step, manifest.steps, "--")
-            raise InputError(
-                f"{manifest.name} has no step {step!r}", hint=hint, code="unknown_step"
-            )
 
 
 def _chosen_outputs(

@@ -109,7 +109,19 @@ class Results:
             if not dry_run:
                 with contextlib.suppress(OSError):
                     blob.unlink()
+        if freed and not dry_run:
+            self._drop_entries_without_blobs()
         return freed
+
+    def _drop_entries_without_blobs(self) -> None:
+        for entry in (self.root / "keys").glob("*/*.json"):
+            try:
+                outputs = json.loads(entry.read_bytes())["outputs"].values()
+                whole = all(self._blob(output["sha256"]).exists() for output in outputs)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                whole = False
+            if not whole:
+                entry.unlink(missing_ok=True)
 
 
 def _copy(source: Path, part: Path) -> None:

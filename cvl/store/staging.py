@@ -11,8 +11,9 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from cvl.core.inputs import HostFile
 from cvl.core.manifest import InputSpec
 from cvl.core.media import Kind, MediaError, MediaInfo, extension_for, inspect, require_kind
 from cvl.core.names import printable
@@ -57,6 +58,15 @@ def check_file(name: str, spec: InputSpec, path: str) -> CheckedFile:
     extension = extension_for(info.format) if info else _own_extension(path)
     identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     return CheckedFile(Path(path), status.st_size, extension, info, identity)
+
+
+def open_files(name: str, spec: InputSpec, value: Any) -> Any:
+    """HostFile -> CheckedFile, in lists too; other values as they are."""
+    if isinstance(value, HostFile):
+        return check_file(name, spec, value.path)
+    if isinstance(value, list):
+        return [open_files(name, spec, item) for item in value]
+    return value
 
 
 @contextlib.contextmanager

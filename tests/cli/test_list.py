@@ -102,21 +102,27 @@ def test_loads_neither_docker_nor_requests() -> None:
     assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_reader_that_goes_away_is_no_error(bare_env: dict[str, str], tmp_path: Path) -> None:
-    command = f"{sys.executable} -m cvl list | head -1; echo ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("reader", ["head -1", "true", "head -c 1"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_goes_away_is_no_error(
+    bare_env: dict[str, str], tmp_path: Path, reader: str, unbuffered: str
+) -> None:
+    command = f"{sys.executable} -m cvl list | {reader} >/dev/null; echo ${{PIPESTATUS[0]}}"
     result = subprocess.run(
-        ["bash", "-c", command],
-        env=bare_env,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert result.stdout.splitlines()[-1] == "0"
-    assert result.stderr == ""
+        ["bash", "-c", command], env={**bare_env, "PYTHONUNBUFFERED": unbuffered},
+        cwd=tmp_path, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (result.stdout, result.stderr) == ("0\n", "")
 
 
 def test_no_examples(bare: Run) -> None:
     """Those that come with cvl are always there, so it takes a folder of nothing to say so."""
     result = bare("list", "--examples", "nowhere")
     assert result.returncode == 0
+
+
+def test_where_the_locale_knows_ascii_only(bare: Run, tmp_path: Path) -> None:
+    make_example(tmp_path / "examples", "small", SMALL.replace("Small", "Klein \u2192 gro\u00df"))
+    result = bare("list", env={"PYTHONIOENCODING": "ascii"})
+    assert result.returncode == 0
+    assert "Klein \\u2192 gro\\xdf" in result.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def test_two_jobs_never_hold_one_gpu_at_a_time(
         times[found["devices"]].append((found["began"], found["ended"]))
     for spans in times.values():
         spans.sort()
-        assert all(first[1] <= second[0] for first, second in zip(spans, spans[1:], strict=False))
+        assert all(first[1] <= second[0] for first, second in pairwise(spans))
     assert sum(len(spans) for spans in times.values()) == 6
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import STUBS, Cvl, data_of, environment_for
 from tests.support.engine import Engine
-from tests.support.people import as_user, needs_root
+from tests.support.people import as_user, elsewhere, needs_root
 
 pytestmark = pytest.mark.docker
 CANARY = "canary-7d1f4c0b9e"
@@ -97,7 +97,17 @@ def test_a_secret_given_over_stdin_is_in_neither_inspect_nor_disk_nor_log(
     cvl: Cvl, engine: Engine, engine_env: dict[str, str], tmp_path: Path
 ) -> None:
     assert cvl("run", "stub", "build").returncode == 0
-    arguments = ["run", "stub", "predict", "--act", "sleep", "--amount", "600", "--progress", "json"]
+    arguments = [
+        "run",
+        "stub",
+        "predict",
+        "--act",
+        "sleep",
+        "--amount",
+        "600",
+        "--progress",
+        "json",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "cvl", *arguments],
         env={**engine_env, "CVL_EXAMPLES": str(STUBS), "STUB_SECRET": CANARY},
@@ -132,25 +142,27 @@ def _files_with(text: str, folder: Path) -> list[str]:
     ]
 
 
-def test_everything_belongs_to_a_user_who_is_not_root(engine: Engine, tmp_path: Path) -> None:
+def test_everything_belongs_to_a_user_who_is_not_root(engine: Engine) -> None:
     """In the docker group, with a target folder that nobody else may enter."""
     needs_root()
-    private = tmp_path / "private"
-    private.mkdir()
-    user = as_user(engine, private)
-    environment = {**environment_for(engine, private / "home"), **user.environment}
-    result = subprocess.run(
-        [*user.command, "-m", "cvl", "run", "twostep", "predict", "-o", "out.txt", "--json"],
-        env={**environment, "CVL_EXAMPLES": str(STUBS)},
-        cwd=private,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    data = data_of(result)
-    assert set(data["steps"]) == {"first", "second"}
-    everything = [private / "out.txt", *private.rglob("*")]
-    assert len(list((private / "home" / "cache" / "results" / "sha256").rglob("*"))) > 1
-    assert {path.lstat().st_uid for path in everything} == {user.uid}
-    assert (private / "out.txt").read_text().startswith("ok ")
-    assert (private / "out.txt").stat().st_mode & 0o777 == 0o644
+    with elsewhere() as private:
+        user = as_user(engine, private)
+        environment = {**environment_for(engine, private / "home"), **user.environment}
+        result = subprocess.run(
+            [*user.command, "-m", "cvl", "run", "twostep", "predict", "-o", "out.txt", "--json"],
+            env={**environment, "CVL_EXAMPLES": str(STUBS)},
+            cwd=private,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        data = data_of(result)
+        assert set(data["steps"]) == {"first", "second"}
+        names = {path.name for path in private.iterdir()}
+        assert names == {"home", "out.txt"}
+        assert not list((private / "home" / "cache" / "work").iterdir())
+        blobs = list((private / "home" / "cache" / "results" / "sha256").glob("*/*"))
+        assert blobs
+        assert {path.lstat().st_uid for path in private.rglob("*")} == {user.uid}
+        assert (private / "out.txt").read_text().startswith("ok ")
+        assert (private / "out.txt").stat().st_mode & 0o777 == 0o644

@@ -13,7 +13,9 @@ from tests.conftest import Cvl
 pytestmark = pytest.mark.docker
 
 
-def _end(cvl: Cvl, act: str, amount: float = 0, example: str = "stub") -> tuple[int, dict[str, Any]]:
+def _end(
+    cvl: Cvl, act: str, amount: float = 0, example: str = "stub"
+) -> tuple[int, dict[str, Any]]:
     amounts = ("--amount", str(amount)) if example == "stub" else ()
     result = cvl("run", example, "predict", "--act", act, *amounts, "--json", "--no-cache")
     document: dict[str, Any] = json.loads(result.stdout)

@@ -32,7 +32,9 @@ def _at_once(
     results = []
     for process in processes:
         output, errors = process.communicate(timeout=120)
-        results.append(subprocess.CompletedProcess(process.args, process.returncode, output, errors))
+        results.append(
+            subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+        )
     return results
 
 
@@ -106,7 +108,9 @@ def test_a_chain_goes_on_where_a_failed_one_stopped(cvl: Cvl, tmp_path: Path) ->
 
 
 def test_a_dry_run_builds_and_starts_nothing(cvl: Cvl, engine: Engine, tmp_path: Path) -> None:
-    result = cvl("run", "twostep", "predict", "--dry-run", "--json", env={"DOCKER_HOST": "unix:///x"})
+    result = cvl(
+        "run", "twostep", "predict", "--dry-run", "--json", env={"DOCKER_HOST": "unix:///x"}
+    )
     data = data_of(result)
     assert [step["step"] for step in data["steps"]] == ["first", "second"]
     assert not (tmp_path / "result.txt").exists()
@@ -141,7 +145,11 @@ def test_a_docker_context_decides_which_engine_is_used(
     environment.pop("DOCKER_HOST", None)
     create = ["docker", "context", "create", "tests", "--docker", f"host={engine.host}"]
     subprocess.run(create, check=True, env=environment, capture_output=True)
-    result = cvl("run", "stub", "predict", env={**config, "DOCKER_HOST": "", "DOCKER_CONTEXT": "tests"})
+    result = cvl(
+        "run", "stub", "predict", env={**config, "DOCKER_HOST": "", "DOCKER_CONTEXT": "tests"}
+    )
     assert result.returncode == 0, result.stderr
-    missing = cvl("run", "stub", "predict", env={**config, "DOCKER_HOST": "", "DOCKER_CONTEXT": "no"})
+    missing = cvl(
+        "run", "stub", "predict", env={**config, "DOCKER_HOST": "", "DOCKER_CONTEXT": "no"}
+    )
     assert missing.returncode == 3 and "docker context ls" in missing.stderr

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cvl.core.manifest import OffloadRung
-from cvl.core.offload import NONE, choose
+from cvl.core.offload import NONE, check_offload, choose
 from cvl.errors import GpuError, InputError
+from tests.support.manifests import MODEL, model
 
 LADDER = (OffloadRung("none", 96), OffloadRung("model", 80), OffloadRung("fp8", 61, exact=False))
 
@@ -41,7 +44,17 @@ def test_an_unknown_mode_names_the_nearest() -> None:
 
 def test_without_a_ladder_or_a_gpu_there_is_nothing_to_choose() -> None:
     assert choose((), None, 8.0) == NONE
-    assert choose((), "false", None) == NONE
+    assert choose((), "true", 8.0) == NONE
     assert choose(LADDER, None, None).mode == "none"
+
+
+def test_a_mode_is_checked_against_the_ladder_before_anything_runs() -> None:
+    plain = model(MODEL, "echo")
+    laddered = replace(plain, offload=LADDER)
+    check_offload(plain, None)
+    check_offload(plain, "false")
+    check_offload(laddered, "true")
     with pytest.raises(InputError):
-        choose((), "true", None)
+        check_offload(plain, "true")
+    with pytest.raises(InputError, match="--offload is 'fp9'"):
+        check_offload(laddered, "fp9")

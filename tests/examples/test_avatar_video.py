@@ -45,7 +45,7 @@ def test_make_demo_writes_a_finished_mp4_through_three_containers_and_says_where
 
 
 def _borrow_installed_cvl(folder: Path) -> None:
-    """make's own virtual environment would install cvl again; the one that runs the tests will do."""
+    """make's own virtual environment would install cvl again; the one that runs the tests does."""
     import sys
 
     (folder.parent / "ready").touch()

@@ -15,10 +15,21 @@ import pytest
 
 from tests.conftest import STUBS, Cvl, environment_for
 from tests.support.engine import Engine
-from tests.support.people import as_user, needs_root
+from tests.support.people import as_user, elsewhere, needs_root
 
 pytestmark = pytest.mark.docker
-SLEEPER = ("run", "stub", "predict", "--no-cache", "--act", "sleep", "--amount", "600", "-o", "s.txt")
+SLEEPER = (
+    "run",
+    "stub",
+    "predict",
+    "--no-cache",
+    "--act",
+    "sleep",
+    "--amount",
+    "600",
+    "-o",
+    "s.txt",
+)
 
 
 @contextmanager
@@ -35,9 +46,9 @@ def _living_run(command: list[str], environment: dict[str, str], cwd: Path) -> I
     assert process.stderr is not None
     try:
         for line in process.stderr:
-            if line.startswith("{") and json.loads(line).get("phase") == "run":
-                if json.loads(line)["event"] == "progress":
-                    break
+            event = json.loads(line) if line.startswith("{") else {}
+            if (event.get("event"), event.get("phase")) == ("progress", "run"):
+                break
         assert process.poll() is None
         yield
         assert process.poll() is None, "a bystander's run ended"
@@ -58,9 +69,8 @@ def test_other_peoples_live_containers_survive_kills_and_gc(
 ) -> None:
     needs_root()
     other_home = environment_for(engine, tmp_path / "other")
-    neighbour = tmp_path / "neighbour"
-    neighbour.mkdir()
     with ExitStack() as living:
+        neighbour = living.enter_context(elsewhere())
         user = as_user(engine, neighbour)
         stranger = environment_for(engine, neighbour / "home")
         living.enter_context(_living_run(user.command, {**stranger, **user.environment}, neighbour))

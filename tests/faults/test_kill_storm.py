@@ -1,4 +1,5 @@
-"""Signals at every named point of a run: nothing leaks, nothing half-written, the right exit code."""
+"""Signals at every named point of a run: nothing leaks, nothing half-written, the right exit
+code."""
 
 from __future__ import annotations
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,15 +33,22 @@ def needs_root() -> None:
         raise RuntimeError("this test becomes another user, which only root can; run it as root")
 
 
+@contextmanager
+def elsewhere() -> Iterator[Path]:
+    """A folder that other users can reach: pytest's own are closed to everybody else."""
+    with tempfile.TemporaryDirectory(prefix="cvl-people-") as name:
+        Path(name).chmod(0o711)
+        home = Path(name) / "private"
+        home.mkdir()
+        yield home
+
+
 def as_user(engine: Engine, home: Path) -> Person:
-    """A user without a passwd entry, in the group of the engine's socket, owner of `home`."""
+    """A user without a passwd entry, in the group that may use the engine's socket; `home` becomes
+    theirs alone."""
     group = Path(engine.host.removeprefix("unix://")).stat().st_gid
     os.chown(home, UID, UID)
     home.chmod(0o700)
-    for folder in home.parents:
-        if folder == Path("/tmp") or folder == folder.parent:
-            break
-        folder.chmod(folder.stat().st_mode | 0o011)
     become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", f"--groups={group}", "--"]
     paths = [str(REPOSITORY), *(path for path in sys.path if path.endswith("site-packages"))]
     environment = {"HOME": str(home), "PYTHONPATH": os.pathsep.join(paths), "USER": "somebody"}

@@ -10,7 +10,7 @@ import click
 from cvl.cli.options import common
 from cvl.cli.terminal import Terminal
 from cvl.cli.units import age, fitted
-from cvl.ops.runs import RunView, view_runs
+from cvl.ops.runs import SHOWN, RunView, view_runs
 from cvl.ops.session import Session
 
 HEADINGS = ["ID", "EXAMPLE", "VERB", "STATE", "AGE", "EXIT", "CONTAINER"]
@@ -29,6 +29,8 @@ def command(terminal: Terminal, everything: bool) -> int:
         terminal.message(f"containers are not shown: {runs.engine_error}")
     if runs.cleaned:
         terminal.message(f"cleaned up after {runs.cleaned} run(s) that died")
+    if len(runs.views) == SHOWN:
+        terminal.message(f"only the newest {SHOWN} are shown")
     if not runs.views:
         terminal.message("no runs" if everything else "nothing is running")
     rows = [_row(view) for view in runs.views]

@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from cvl.cli.example_options import input_params, output_params, split, step_params
+from cvl.cli.example_options import (
+    ExampleCommand,
+    input_params,
+    output_params,
+    split,
+    step_params,
+)
 from cvl.cli.options import catalog, common_params
 from cvl.cli.terminal import Terminal
 from cvl.core.names import did_you_mean
@@ -137,7 +143,7 @@ def _parse(
         params = [*own, *step_params(manifest, rest), *params]
     elif not verb:
         title += "\n\n\b\n" + "\n".join(f"{name:8} {text}" for name, text in VERBS.items())
-    sub = click.Command(f"{example.name} {verb}".strip(), params=params, help=title)
+    sub = ExampleCommand(f"{example.name} {verb}".strip(), params=params, help=title)
     context = click.Context(sub, info_name=f"cvl run {sub.name}", max_content_width=80)
     context.help_option_names = ["-h", "--help"]
     try:

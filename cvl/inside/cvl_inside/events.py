@@ -27,7 +27,8 @@ class Events:
             if kind == "warning":
                 print(f"warning: {fields['message']}", file=sys.stderr, flush=True)
             return
-        line = json.dumps({"event": kind, "time": time.time(), **fields}) + "\n"
+        # Numbers of NumPy and torch are not JSON by themselves.
+        line = json.dumps({"event": kind, "time": time.time(), **fields}, default=float) + "\n"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         descriptor = os.open(str(self._control / "events.jsonl"), flags, 0o600)
         try:

@@ -69,7 +69,8 @@ def _add_input(parser: argparse.ArgumentParser, name: str, spec: Dict[str, Any])
     if kind == "boolean":
         settings["type"] = _boolean
     elif kind == "choice":
-        settings["choices"] = spec.get("choices")
+        settings["choices"] = spec["choices"]
+        settings["type"] = {str(choice): choice for choice in spec["choices"]}.get
     elif kind == "json":
         settings["type"] = json.loads
     elif kind in NUMBERS:

@@ -1,0 +1,302 @@
+"""What a predict.py may rely on, and what cvl may rely on of it: a tiny predictor as a process of
+its own, under cvl's control folder and by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import ROOT
+
+PREDICT = """
+import sys, threading, time
+from cvl_inside import InputError, Predictor, run
+
+class OutOfMemoryError(RuntimeError):
+    pass
+
+class Scalar:
+    # What NumPy and torch return for a number.
+    def __float__(self):
+        return 12.5
+
+class Tiny(Predictor):
+    def setup(self, ctx):
+        print("loading")
+        if ctx.secret("API_KEY") == "setup":
+            raise RuntimeError("no weights")
+
+    def predict(self, ctx, *, act, **options):
+        path = ctx.output("result")
+        if act == "input":
+            raise InputError("no face", hint="show one", code="no_face")
+        if act == "cuda":
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0)")
+        if act == "mps":
+            raise RuntimeError("MPS backend out of memory")
+        if act == "memory":
+            raise MemoryError
+        if act == "crash":
+            raise ValueError("bad luck")
+        if act == "forget":
+            return {}
+        if act == "elsewhere":
+            return {"result": __file__}
+        if act == "missing":
+            return {"result": path}
+        if act == "many":
+            for number in range(2000):
+                ctx.progress(number, 2000, "steps")
+            ctx.progress(2000, 2000, "steps")
+        if act == "talk":
+            ctx.warning("it is late")
+            ctx.metric("fps", Scalar())
+            ctx.preview(b"jpeg")
+            assert ctx.secret("API_KEY") and ctx.secret("OTHER") is None
+        if act == "thread":
+            threading.Thread(target=time.sleep, args=(600,)).start()
+        if act == "size":
+            assert options["size"] == 720, options
+        if act == "wants":
+            ctx.output("extra")
+        with open(path, "w") as stream:
+            stream.write("" if act == "empty" else options.get("text") or f"{ctx.seed} {ctx.dtype}")
+        return {"result": path}
+
+if __name__ == "__main__":
+    run(Tiny)
+"""
+EXAMPLE = {
+    "name": "tiny",
+    "summary": "Tiny 100% test",
+    "inputs": {
+        "act": {"type": "string", "default": "ok"},
+        "text": {"type": "string", "optional": True, "help": "50% of it"},
+        "steps": {"type": "integer", "default": 4},
+        "loud_voice": {"type": "boolean", "default": False},
+        "size": {"type": "choice", "choices": [480, 720], "default": 480},
+    },
+    "outputs": {
+        "result": {"type": "file", "default": "result.txt"},
+        "extra": {"type": "file", "default": "extra.txt", "optional": True},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A predict.py that ended, and what it left in its control folder."""
+
+    code: int
+    out: str
+    err: str
+    control: Path
+
+    @property
+    def result(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.control / "result.json").read_text())
+        return found
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        lines = (self.control / "events.jsonl").read_text().splitlines()
+        return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """/app as it is in an image."""
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "predict.py").write_text(PREDICT)
+    (folder / "example.json").write_text(json.dumps(EXAMPLE))
+    (folder / "cvl_inside").symlink_to(ROOT / "cvl" / "inside" / "cvl_inside")
+    return folder
+
+
+def start(app: Path, *argv: str, stdin: str = "", **environment: str) -> Ran:
+    control = app.parent / "control"
+    control.mkdir(exist_ok=True)
+    result = subprocess.run(
+        [sys.executable, "predict.py", *argv],
+        cwd=app,
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return Ran(result.returncode, result.stdout, result.stderr, control)
+
+
+def under_cvl(app: Path, act: str, **changes: Any) -> Ran:
+    """Run it as cvl does: the request on stdin, everything else in the control folder."""
+    request = {
+        "protocol": 1,
+        "inputs": {"act": act, "text": None, "steps": 4, "loud_voice": False},
+        "outputs": {"result": str(app.parent / "result.txt")},
+        "expect": {"result": {"type": "file", "expect": {}}},
+        "options": {"seed": 7, "device": "cpu", "dtype": "auto", "offload": "none"},
+        "secrets": {"API_KEY": "s3cret"},
+        **changes,
+    }
+    control = str(app.parent / "control")
+    return start(app, stdin=json.dumps(request), CVL_CONTROL=control)
+
+
+def test_a_good_run_writes_its_output_its_result_and_its_metrics(app: Path) -> None:
+    ran = under_cvl(app, "ok")
+    assert (ran.code, ran.out) == (0, "loading\n")
+    assert (app.parent / "result.txt").read_text() == "7 fp32"
+    assert ran.result["status"] == "ok"
+    assert ran.result["dtype"] == "fp32"
+    assert {event["name"] for event in ran.events("metric")} == {"setup_s", "predict_s"}
+
+
+@pytest.mark.parametrize(
+    ("act", "code", "status", "message"),
+    [
+        ("input", 65, "input", "no face"),
+        ("cuda", 75, "oom", "CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0)"),
+        ("mps", 75, "oom", "MPS backend out of memory"),
+        ("memory", 75, "oom", ""),
+        ("crash", 1, "error", "ValueError: bad luck"),
+        ("forget", 76, "output", "predict() returned no 'result'"),
+        ("missing", 76, "output", "output 'result' was not written"),
+        ("empty", 76, "output", "output 'result' is empty"),
+        ("wants", 1, "error", "KeyError"),
+    ],
+)
+def test_each_kind_of_end_has_its_exit_code_and_its_word(
+    app: Path, act: str, code: int, status: str, message: str
+) -> None:
+    ran = under_cvl(app, act)
+    assert (ran.code, ran.result["exit"], ran.result["status"]) == (code, code, status)
+    assert ran.result["message"].startswith(message)
+
+
+def test_a_bad_input_keeps_its_hint_and_its_code_and_shows_no_traceback(app: Path) -> None:
+    ran = under_cvl(app, "input")
+    assert (ran.result["hint"], ran.result["code"]) == ("show one", "no_face")
+    assert "Traceback" not in ran.err
+    assert "Traceback" in under_cvl(app, "crash").err
+
+
+@pytest.mark.parametrize(("act", "device"), [("cuda", "cuda"), ("mps", "mps"), ("memory", "cpu")])
+def test_out_of_memory_names_the_device(app: Path, act: str, device: str) -> None:
+    assert under_cvl(app, act).result["device"] == device
+
+
+def test_an_output_somewhere_else_is_refused(app: Path) -> None:
+    ran = under_cvl(app, "elsewhere")
+    assert ran.code == 76
+    assert "not to ctx.output()" in ran.result["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("audio", "result.wav"), ("video", "result.mp4"), ("image", "result.png")]
+)
+def test_an_output_that_does_not_decode_is_refused(app: Path, kind: str, name: str) -> None:
+    ran = under_cvl(
+        app,
+        "ok",
+        outputs={"result": str(app.parent / name)},
+        expect={"result": {"type": kind, "expect": {}}},
+    )
+    assert (ran.code, ran.result["status"]) == (76, "output")
+
+
+def test_an_output_that_is_no_json_is_refused(app: Path) -> None:
+    expect = {"result": {"type": "json", "expect": {}}}
+    inputs = {"act": "ok", "text": '{"a": 1}'}
+    assert under_cvl(app, "ok", expect=expect, inputs=inputs).code == 0
+    assert "is not JSON" in under_cvl(app, "ok", expect=expect).result["message"]
+
+
+def test_progress_is_throttled_and_the_last_one_always_comes(app: Path) -> None:
+    events = under_cvl(app, "many").events("progress")
+    assert len(events) < 100
+    assert (events[-1]["done"], events[-1]["total"], events[-1]["unit"]) == (2000, 2000, "steps")
+
+
+def test_warnings_metrics_and_previews_are_events(app: Path) -> None:
+    ran = under_cvl(app, "talk")
+    assert ran.events("warning")[0]["message"] == "it is late"
+    assert {"name": "fps", "value": 12.5}.items() <= ran.events("metric")[1].items()
+    preview = ran.events("preview")[0]["file"]
+    assert (ran.control / preview).read_bytes() == b"jpeg"
+
+
+def test_a_secret_reaches_the_predictor_and_nothing_that_is_written(app: Path) -> None:
+    for act in ("talk", "crash", "input"):
+        ran = under_cvl(app, act)
+        written = [path.read_text() for path in ran.control.iterdir()]
+        assert not [text for text in [ran.out, ran.err, *written] if "s3cret" in text]
+
+
+def test_a_setup_that_fails_is_a_failure(app: Path) -> None:
+    ran = under_cvl(app, "ok", secrets={"API_KEY": "setup"})
+    assert (ran.code, ran.result["message"]) == (1, "RuntimeError: no weights")
+
+
+def test_a_thread_that_a_library_left_does_not_keep_the_process(app: Path) -> None:
+    assert under_cvl(app, "thread").code == 0
+
+
+def test_a_request_that_is_not_understood_says_to_rebuild(app: Path) -> None:
+    ran = under_cvl(app, "ok", protocol=99)
+    assert (ran.code, "rebuild the image" in ran.result["message"]) == (1, True)
+    broken = start(app, stdin="{", CVL_CONTROL=str(app.parent / "control"))
+    assert (broken.code, broken.result["status"]) == (1, "error")
+
+
+def test_by_itself_it_takes_options_and_prints_where_the_outputs_are(app: Path) -> None:
+    ran = start(app, "--text", "hi", "--output", "out.txt", "--seed", "3", "--loud-voice", "yes")
+    assert ran.code == 0
+    assert json.loads(ran.out.splitlines()[-1]) == {"result": str(app / "out.txt")}
+    assert (app / "out.txt").read_text() == "hi"
+
+
+def test_by_itself_a_choice_may_be_a_number(app: Path) -> None:
+    assert start(app, "--act", "size", "--size", "720").code == 0
+
+
+def test_by_itself_it_writes_the_outputs_that_are_not_optional(app: Path) -> None:
+    assert start(app).code == 0
+    assert (app / "result.txt").read_text() == "0 fp32"
+    assert not (app / "extra.txt").exists()
+
+
+def test_by_itself_it_says_what_went_wrong(app: Path) -> None:
+    ran = start(app, "--act", "input")
+    assert (ran.code, ran.err) == (65, "error: no face\nhint: show one\n")
+    assert start(app, "--act", "cuda").code == 75
+    assert start(app, "--steps", "many").code == 2
+    assert start(app, "--size", "721").code == 2
+    assert start(app, "--tex", "abbreviated").code == 2
+
+
+def test_by_itself_it_has_help(app: Path) -> None:
+    ran = start(app, "--help")
+    assert ran.code == 0
+    assert "Tiny 100% test" in ran.out and "50% of it" in ran.out
+
+
+def test_it_runs_on_python_3_8() -> None:
+    """Its syntax, and what of the standard library it may use: ruff knows both."""
+    folder = ROOT / "cvl" / "inside" / "cvl_inside"
+    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E9,F,UP036"]
+    checked = subprocess.run(
+        [*command, "--target-version", "py38", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stdout

@@ -1,0 +1,65 @@
+"""Bad values of a pipeline's steps are refused with the other bad inputs, before anything runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cvl.errors import InputError
+from cvl.ops.examples import Catalog
+from cvl.ops.request import Options, Request, check_request
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+PORTRAIT = str(EXAMPLES / "avatar_video" / "samples" / "portrait.jpg")
+
+
+def _check(tmp_path: Path, more: dict[str, Any], steps: dict[str, Any], **options: Any) -> None:
+    catalog = Catalog([str(EXAMPLES)])
+    given = {"text": "Hello", "image": PORTRAIT, **more}
+    outputs = {"": str(tmp_path / "out.mp4")}
+    example = catalog.find("avatar_video")
+    check_request(catalog, Request(example, given, outputs, steps, Options(**options)), "run")
+
+
+@pytest.mark.parametrize(
+    ("more", "steps", "message", "hint"),
+    [
+        ({"voice": "en-uss"}, {}, "--voice is 'en-uss'", "did you mean en-us?"),
+        ({"avatar": "portait"}, {}, "--avatar is 'portait'", "did you mean portrait?"),
+        ({}, {"talk": {"sway": "9"}}, "--talk.sway is 9", "at most 3"),
+        ({}, {"talk": {"swey": "1"}}, "portrait has no input --swey", "--talk.sway"),
+        ({}, {"tolk": {"sway": "1"}}, "no step 'tolk'", "did you mean --talk?"),
+        ({}, {"final": {"subtitles": "/nonexistent.srt"}}, "there is no file", "check the path"),
+    ],
+)
+def test_a_wrong_value_for_a_step_is_an_input_error_with_the_nearest_right_one(
+    more: dict[str, Any], steps: dict[str, Any], message: str, hint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        _check(tmp_path, more, steps)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_good_values_pass(tmp_path: Path) -> None:
+    _check(tmp_path, {"voice": "slt"}, {"talk": {"sway": "0"}}, offload="model", seed=3)
+
+
+def test_a_model_without_a_ladder_refuses_a_rung(tmp_path: Path) -> None:
+    catalog = Catalog([str(EXAMPLES)])
+    outputs = {"": str(tmp_path / "out.wav")}
+    options = Options(offload="model")
+    request = Request(catalog.find("tts"), {"text": "Hello"}, outputs, {}, options)
+    with pytest.raises(InputError, match="--offload is 'model'"):
+        check_request(catalog, request, "run")
+
+
+def test_an_output_of_a_format_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    catalog = Catalog([str(EXAMPLES)])
+    outputs = {"": str(tmp_path / "out.mp3")}
+    request = Request(catalog.find("tts"), {"text": "Hello"}, outputs)
+    with pytest.raises(InputError) as caught:
+        check_request(catalog, request, "run")
+    assert ".wav" in caught.value.hint
