@@ -77,7 +77,15 @@ def _configured_context() -> str:
 
 def refuse_remote(endpoint: Endpoint) -> None:
     """Raise before anything is built when the engine is on another machine."""
-    if endpoint.remote:
+    try:
+        remote = endpoint.remote
+    except ValueError as error:
+        raise EngineError(
+            f"{endpoint.url!r} ({endpoint.source}) is no address of an engine: {error}",
+            hint="unset DOCKER_HOST or run: docker context use default",
+            code="engine_address",
+        ) from None
+    if remote:
         raise EngineError(
             f"the Docker engine at {endpoint.url} ({endpoint.source}) is on another machine, "
             "and files of this one cannot be mounted there",

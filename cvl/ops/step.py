@@ -8,7 +8,7 @@ import json
 import os
 import secrets as random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def _when(made: float) -> str:
 
 
 @contextlib.contextmanager
-def _gpus(session: Session, spec: StepSpec, context: StepContext):  # type: ignore[no-untyped-def]
+def _gpus(session: Session, spec: StepSpec, context: StepContext) -> Iterator[tuple[str, ...]]:
     if context.gpus is None:
         yield ()
         return
@@ -269,13 +269,15 @@ def _keep(
     session: Session, spec: StepSpec, image: str, outputs: dict[str, Produced], dtype: str
 ) -> tuple[dict[str, Produced], str]:
     """Into the result store: under the key with the seed, and under the one without when the caller
-    named none. Folders are not kept; they stay where the container left them."""
+    named none or nothing is there yet. Folders are not kept; they stay where the container left
+    them."""
     key = step_key(spec, image)
     if any(produced.path.is_dir() for produced in outputs.values()):
         return outputs, key
     kept = session.results.commit(key, outputs, dtype)
-    if not spec.seed_given:
-        session.results.commit(step_key(spec, image, any_seed=True), kept, dtype)
+    any_seed = step_key(spec, image, any_seed=True)
+    if not spec.seed_given or session.results.lookup(any_seed) is None:
+        session.results.commit(any_seed, kept, dtype)
     return kept, key
 
 

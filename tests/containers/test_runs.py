@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import STUBS, Cvl, data_of
+from tests.conftest import STUBS, Cvl, data_of, environment_for, run_cvl
+from tests.support import engine as engines
+from tests.support import images
 from tests.support.engine import Engine
 
 pytestmark = pytest.mark.docker
@@ -153,3 +155,19 @@ def test_a_docker_context_decides_which_engine_is_used(
         "run", "stub", "predict", env={**config, "DOCKER_HOST": "", "DOCKER_CONTEXT": "no"}
     )
     assert missing.returncode == 3 and "docker context ls" in missing.stderr
+
+
+def test_an_engine_that_does_not_see_this_machines_files_is_told_as_such(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Behind a local socket, as with a forwarded one: only a mount can tell."""
+    home = tmp_path / "home"
+    home.mkdir()
+    blind = engines.start(tmp_path / "blind", namespace=True, blind_to=home)
+    try:
+        images.copy_image(engine, blind, images.PYTHON)
+        result = run_cvl(environment_for(blind, home), tmp_path, "run", "stub", "predict", "--json")
+    finally:
+        blind.stop()
+    assert result.returncode == 3
+    assert '"code": "engine_remote"' in result.stdout

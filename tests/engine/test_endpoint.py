@@ -140,6 +140,12 @@ def test_a_remote_engine_is_refused_before_anything_is_sent() -> None:
     assert error.value.code == "engine_remote"
 
 
+def test_what_is_no_address_at_all_is_told_as_that() -> None:
+    with pytest.raises(EngineError, match="no address") as error:
+        refuse_remote(Endpoint("tcp://[::1", "DOCKER_HOST"))
+    assert error.value.code == "engine_address"
+
+
 def test_an_engine_that_is_not_there_is_unreachable_with_what_to_do(tmp_path: Path) -> None:
     from cvl.engine.docker import DockerEngine
 

@@ -89,7 +89,9 @@ def provide() -> Engine:
     )
 
 
-def start(data: Path, *, namespace: bool, hook: bool = True) -> Engine:
+def start(
+    data: Path, *, namespace: bool, hook: bool = True, blind_to: Path | None = None
+) -> Engine:
     """Start dockerd with its data in `data`. With namespace=True it has a network of its own: no
     bridge, so that it does not take away another engine's."""
     run = Path(tempfile.mkdtemp(prefix="cvl-engine-"))
@@ -102,8 +104,12 @@ def start(data: Path, *, namespace: bool, hook: bool = True) -> Engine:
     command += ["--data-root", str(data), "--exec-root", str(run / "exec")]
     command += ["--pidfile", str(run / "pid"), "--host", host, "--group", "docker"]
     if namespace:
-        command = [which("unshare") or "unshare", "--net", "--", *command]
         command += ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-forward=false"]
+        if blind_to is not None:
+            hide = 'mount -t tmpfs none "$0" && exec "$@"'
+            command = ["sh", "-c", hide, str(blind_to), *command]
+        spaces = ["--net", *(["--mount"] if blind_to is not None else [])]
+        command = [which("unshare") or "unshare", *spaces, "--", *command]
     path = f"{run}/hooks:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     if hook:
         _install_hook(run / "hooks", run)
