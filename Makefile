@@ -25,7 +25,7 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready-test
 	$(RUN) -m tests.support.packages
-	$(RUN) -m pytest -m "not slow"
+	$(RUN) -m pytest
 
 test-examples: $(VENV)/ready-test
 	$(RUN) -m tests.support.packages

@@ -15,6 +15,7 @@ from cvl.core.owner import Owner
 from cvl.errors import DiskFullError, StateError
 from cvl.store.atomic import mount_of
 from cvl.store.dirs import make_private
+from cvl.store.locks import held
 
 VERSION = 1
 RUNNING, OK, FAILED, CANCELLED, INTERRUPTED = "running", "ok", "failed", "cancelled", "interrupted"
@@ -54,19 +55,23 @@ class Records:
     def __init__(self, path: Path) -> None:
         make_private(path.parent)
         self.path = path
+        if self._version() == 0:
+            # Changing to WAL fails at once when another process does it too, however long the
+            # timeout; so one at a time.
+            with held(path.with_name(f"{path.name}.lock"), time.sleep, lambda: None):
+                self._create()
+        if self._version() > VERSION:
+            raise StateError(f"{path} was written by a newer cvl", hint="upgrade cvl")
+
+    def _version(self) -> int:
         with self._open() as db:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise StateError(f"{path} was written by a newer cvl", hint="upgrade cvl")
-            if version == 0:
-                self._create(db)
+            return int(db.execute("PRAGMA user_version").fetchone()[0])
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
             connection = sqlite3.connect(self.path, timeout=10, isolation_level=None)
             with contextlib.closing(connection) as db:
-                db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
                 yield db
         except sqlite3.OperationalError as error:
@@ -79,16 +84,18 @@ class Records:
         except sqlite3.DatabaseError as error:
             raise StateError(f"{self.path}: {error}", hint="move the file away") from error
 
-    @staticmethod
-    def _create(db: sqlite3.Connection) -> None:
-        """In one transaction; a second process that comes in between finds the version set."""
-        db.execute("BEGIN IMMEDIATE")
-        if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-            for statement in _SCHEMA.split(";\n"):
-                if statement.strip():
-                    db.execute(statement)
-            db.execute(f"PRAGMA user_version={VERSION}")
-        db.execute("COMMIT")
+    def _create(self) -> None:
+        """In one transaction; who had to wait for it finds the version set. WAL stays with the
+        file."""
+        with self._open() as db:
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("BEGIN IMMEDIATE")
+            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                for statement in _SCHEMA.split(";\n"):
+                    if statement.strip():
+                        db.execute(statement)
+                db.execute(f"PRAGMA user_version={VERSION}")
+            db.execute("COMMIT")
 
     def begin(self, run: str, example: str, verb: str, owner: Owner, scratch: list[Path]) -> None:
         """Write down the intent, before anything exists that a crash could leave behind."""

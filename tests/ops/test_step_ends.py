@@ -14,7 +14,6 @@ import pytest
 
 from cvl import faultpoint
 from cvl.core import owner as labels
-from cvl.core.container import ContainerSpec
 from cvl.core.owner import Owner
 from cvl.engine.fake import TERMINATED, FakeContainer, refused, timed_out, unreachable
 from cvl.engine.fake import Method as EngineMethod
@@ -28,6 +27,7 @@ from cvl.ops.cancel import Cancel
 from cvl.ops.reap import fence
 from cvl.ops.session import Session
 from tests.ops.bench import Bench, Recorder, say, tell
+from tests.support.container_specs import bare_container
 
 GPU = Gpu(0, "GPU-aaaa", "H200", 10**11, 10**11, "550", "9.0")
 
@@ -261,12 +261,8 @@ def ghost(bench: Bench) -> Ghost:
     def leave(owner: Owner, *, key: str = "key", run: str = "run-dead", without: str = "") -> str:
         marks = {**owner.labels(), labels.KEY: key, labels.RUN: run}
         marks.pop(without, None)
-        spec = ContainerSpec(
-            name=f"ghost-{len(bench.engine.containers)}", image=image, command=(),
-            working_dir="/", user="0:0", groups=(), environment={}, labels=marks, mounts=(),
-            tmpfs={}, network="none", memory=1, shm=1, pids=1, file_size=1,
-        )  # fmt: skip
-        return bench.engine.create(spec)
+        name = f"ghost-{len(bench.engine.containers)}"
+        return bench.engine.create(bare_container(image, name=name, labels=marks))
 
     return leave
 
