@@ -1,4 +1,5 @@
-"""Steps of a pipeline: side by side where they can, in order where they must, and ended together."""
+"""Steps of a pipeline: side by side where they can, in order where they must, and ended
+together."""
 
 from __future__ import annotations
 
