@@ -101,6 +101,7 @@ def run_data(result: RunResult) -> dict[str, Any]:
                 "cached": step.cached,
                 "key": step.key,
                 "image": step.image,
+                "seed": step.seed,
                 "seconds": round(step.seconds, 3),
                 "metrics": step.metrics,
             }

@@ -237,6 +237,7 @@ class StepDone(Shape):
     cached: bool
     key: str
     image: str
+    seed: int
     seconds: float
     metrics: dict[str, float]
 

@@ -68,6 +68,18 @@ def check_graph(
             _check_step(pipeline, document, lookup, name, step, lookup(example))
     for name, value in pipeline.outputs.items():
         source_type(pipeline, document, lookup, ("outputs", name), value)
+    _check_all_used(pipeline, document)
+
+
+def _check_all_used(pipeline: PipelineManifest, document: Located) -> None:
+    needed = {source for value in pipeline.outputs.values() for source, _ in references_in(value)}
+    for step in pipeline.steps.values():
+        needed |= dependencies(step)
+    for name in pipeline.steps:
+        if name not in needed:
+            raise document.error(
+                ("steps", name), f"nothing uses what step {name!r} makes", "remove it, or use it"
+            )
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,14 @@ from cvl.core.container import (
 )
 from cvl.engine.build import build_image
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
-from cvl.engine.protocol import BuildSpec, Cancelled, OnBuild, OnLog
+from cvl.engine.protocol import BuildProgress, BuildSpec, Cancelled, OnBuild, OnLog
 from cvl.errors import CvlError, DiskFullError, EngineError, GpuError
 
 CONTROL_TIMEOUT_S = 10
 CREATE_TIMEOUT_S = 60
+# Between two lines of a pull, which come several times a second while anything arrives.
+PULL_TIMEOUT_S = 120
+PULLED = ("Pull complete", "Already exists")
 IMAGES_TIMEOUT_S = 300
 
 
@@ -67,6 +70,26 @@ class DockerEngine:
 
     def build(self, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled) -> str:
         return build_image(self.endpoint, spec, on_progress, cancelled)
+
+    def pull(self, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> str:
+        client = self._connect(self._version, PULL_TIMEOUT_S)
+        with _speaking(self.endpoint):
+            layers: dict[str, bool] = {}
+            for line in client.pull(reference, stream=True, decode=True):
+                if cancelled():
+                    return ""
+                if "error" in line:
+                    raise EngineError(
+                        f"{reference} cannot be pulled: {line['error']}",
+                        hint="check the name in the manifest, and docker login",
+                        code="pull_failed",
+                    )
+                status = str(line.get("status", ""))
+                if "id" in line:
+                    layers[line["id"]] = status in PULLED
+                text = f"{line.get('id', '')} {status}".strip()
+                on_progress(BuildProgress(text, sum(layers.values()), len(layers)))
+            return str(client.inspect_image(reference)["Id"])
 
     def create(self, spec: ContainerSpec) -> str:
         client = self._connect(self._version, CREATE_TIMEOUT_S)

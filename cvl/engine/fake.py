@@ -38,8 +38,8 @@ from cvl.errors import BuildError, CvlError, EngineError
 
 FACTS = EngineFacts(name="fake", version="0", memory=64 * 10**9)
 Method = Literal[
-    "facts", "image_id", "build", "create", "start", "state", "stop", "kill", "remove", "find",
-    "images", "remove_image",
+    "facts", "image_id", "build", "pull", "create", "start", "state", "stop", "kill", "remove",
+    "find", "images", "remove_image",
 ]  # fmt: skip
 
 
@@ -108,6 +108,7 @@ class FakeEngine:
                 container.disconnect()
 
     def come_back(self) -> None:
+        """It answers again; what was lost stays so."""
         self._away = False
 
     def add_image(self, reference: str, labels: Mapping[str, str] | None = None) -> str:
@@ -135,6 +136,11 @@ class FakeEngine:
             if cancelled():
                 raise BuildError("the build was ended")
             return self.add_image(spec.tag, spec.labels)
+
+    def pull(self, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> str:
+        with self._call("pull", reference):
+            on_progress(BuildProgress("Pull complete", 1, 1))
+            return self.add_image(reference)
 
     def create(self, spec: ContainerSpec) -> str:
         with self._call("create", spec.name), self._lock:

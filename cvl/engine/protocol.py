@@ -64,6 +64,10 @@ class Engine(Protocol):
     def build(self, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled) -> str:
         """Build, tag and return the image's id."""
 
+    def pull(self, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> str:
+        """Fetch an image from its registry and return its id. Ends early when `cancelled` says so;
+        the caller looks at that, not at the id."""
+
     def create(self, spec: ContainerSpec) -> str:
         """Create a container and return its id; nothing runs yet."""
 

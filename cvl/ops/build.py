@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from cvl.core import owner as labels
 from cvl.core.manifest import ModelManifest
 from cvl.core.names import printable
-from cvl.engine.protocol import BuildProgress, BuildSpec
+from cvl.engine.protocol import BuildProgress, BuildSpec, OnBuild
 from cvl.errors import BuildError
 from cvl.ops.context import BuildContext, base_image_of, read_context, write_context
 from cvl.ops.report import Progress
@@ -30,6 +31,9 @@ class Image:
 def context_of(session: Session, manifest: ModelManifest, folder: Path) -> BuildContext:
     """The build context with the base image resolved: pinned digest, else local id, else
     reference."""
+    if manifest.image:
+        digest = hashlib.sha256(manifest.image.encode()).hexdigest()
+        return BuildContext(folder, (), "", "", digest, prebuilt=manifest.image)
     reference = base_image_of(folder, session.base_image)
     identity = reference
     if reference and "@sha256:" not in reference:
@@ -42,17 +46,21 @@ def tag_of(example: str, digest: str) -> str:
     return f"cvl/{example}:{digest[:20]}"
 
 
+def _tag(manifest: ModelManifest, context: BuildContext) -> str:
+    return context.prebuilt or tag_of(manifest.name, context.digest)
+
+
 def existing_image(session: Session, manifest: ModelManifest, context: BuildContext) -> str | None:
     """Id of the image of this context, when the engine has it."""
-    return session.engine.image_id(tag_of(manifest.name, context.digest))
+    return session.engine.image_id(_tag(manifest, context))
 
 
 def ensure_image(
     session: Session, manifest: ModelManifest, context: BuildContext, step: str
 ) -> Image:
-    """The image of the context, built when it is not there. A second process waits for the
-    first."""
-    tag = tag_of(manifest.name, context.digest)
+    """The image of the context, built (or pulled) when it is not there. A second process waits for
+    the first."""
+    tag = _tag(manifest, context)
     lock = session.lock_path("build", context.digest)
 
     def say_waiting() -> None:
@@ -63,21 +71,33 @@ def ensure_image(
         if found is not None:
             session.records.remember_image(context.digest, found)
             return Image(found, tag, context.digest, built=False)
-        session.report.phase(step, "build", tag)
-        image = _build(session, manifest, context, tag, step)
+        session.report.phase(step, "pull" if context.prebuilt else "build", tag)
+        make = _pull if context.prebuilt else _build
+        image = make(session, manifest, context, tag, step)
+        session.cancel.check()
         session.records.remember_image(context.digest, image)
         return Image(image, tag, context.digest, built=True)
+
+
+def _reporter(session: Session, step: str, phase: str, unit: str) -> OnBuild:
+    def on_progress(progress: BuildProgress) -> None:
+        text = printable(progress.text, 200)
+        session.report.progress(Progress(step, phase, progress.done, progress.total, unit, text))
+
+    return on_progress
+
+
+def _pull(
+    session: Session, manifest: ModelManifest, context: BuildContext, tag: str, step: str
+) -> str:
+    on_progress = _reporter(session, step, "pull", "layers")
+    return session.engine.pull(tag, on_progress, lambda: session.cancel.requested)
 
 
 def _build(
     session: Session, manifest: ModelManifest, context: BuildContext, tag: str, step: str
 ) -> str:
-    def on_progress(progress: BuildProgress) -> None:
-        text = printable(progress.text, 200)
-        session.report.progress(
-            Progress(step, "build", progress.done, progress.total, "steps", text)
-        )
-
+    on_progress = _reporter(session, step, "build", "steps")
     with tempfile.TemporaryDirectory(prefix="cvl-context-") as folder:
         write_context(context, inside_folder(), Path(folder))
         spec = BuildSpec(

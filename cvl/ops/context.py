@@ -32,6 +32,8 @@ class BuildContext:
     example_json: str
     base_image: str
     digest: str
+    prebuilt: str = ""
+    """Reference of an image that is pulled instead of built."""
 
 
 def base_image_of(folder: Path, override: str) -> str:

@@ -50,7 +50,7 @@ def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> Ru
     return RunResult(
         run=checked.run,
         example=checked.manifest.name,
-        seed=checked.seed,
+        seed=_seed(checked, result),
         outputs=outputs,
         unchanged=unchanged,
         steps=result.steps,
@@ -63,6 +63,12 @@ def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> Ru
 def run_folder(session: Session, run: str) -> Path:
     """Logs of a run: one file per step."""
     return session.dirs.runs / run
+
+
+def _seed(checked: Checked, result: NodeResult) -> int:
+    """The seed that made what was published: of an earlier run, when all of it was known."""
+    steps = list(result.steps.values())
+    return steps[-1].seed if all(step.cached for step in steps) else checked.seed
 
 
 def _guard(checked: Checked) -> Callable[[], None]:

@@ -18,7 +18,7 @@ from cvl.core.manifest import ModelManifest
 from cvl.core.outcome import Ending, failure_of, warning_of
 from cvl.core.plan import Placement, StepSpec, request_for, step_key
 from cvl.core.policy import GRACE_S, container_for, container_user
-from cvl.errors import Cancelled, EngineError
+from cvl.errors import CvlError
 from cvl.machine.leases import Wanted, leased
 from cvl.ops.build import ensure_image, existing_image
 from cvl.ops.context import BuildContext
@@ -48,13 +48,15 @@ class StepContext:
 
 @dataclass(frozen=True)
 class StepResult:
-    """A finished step. seconds: wall time of the container, 0 when cached."""
+    """A finished step. seed: the one that made the outputs; seconds: wall time of the container, 0
+    when cached."""
 
     outputs: dict[str, Produced]
     cached: bool
     made: float
     key: str
     image: str
+    seed: int
     seconds: float = 0
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -79,7 +81,8 @@ def run_step(
         cached = _lookup(session, spec, context)
         if cached is not None:
             session.report.phase(spec.step, "cached", _when(cached[1].made))
-            return StepResult(cached[1].outputs, True, cached[1].made, cached[0], "")
+            found = cached[1]
+            return StepResult(found.outputs, True, found.made, cached[0], "", found.seed)
         context.before_work()
         image = ensure_image(session, context.manifest, context.build, spec.step).id
         fence(session, lock_key)
@@ -160,7 +163,9 @@ def _execute(
     kept, key = _keep(session, spec, image, outputs, dtype)
     seconds = time.monotonic() - started
     session.report.phase(spec.step, "done", f"{seconds:.1f} s")
-    return StepResult(kept, False, time.time(), key, image, seconds, watched.metrics, warnings)
+    return StepResult(
+        kept, False, time.time(), key, image, spec.seed, seconds, watched.metrics, warnings
+    )
 
 
 def _lay_out(session: Session, placement: Placement) -> None:
@@ -196,7 +201,7 @@ def _create(
     try:
         return session.engine.create(container)
     except BaseException:
-        with contextlib.suppress(EngineError):
+        with contextlib.suppress(CvlError):
             session.engine.remove(name)
         raise
 
@@ -261,7 +266,7 @@ def _warn(session: Session, ending: Ending, step: str) -> list[str]:
 def _remove(session: Session, container: str, placement: Placement) -> None:
     """Also when the engine is in trouble: what stays is found by its labels at the next run."""
     if container:
-        with contextlib.suppress(EngineError):
+        with contextlib.suppress(CvlError):
             session.engine.remove(container)
 
 
@@ -274,10 +279,10 @@ def _keep(
     key = step_key(spec, image)
     if any(produced.path.is_dir() for produced in outputs.values()):
         return outputs, key
-    kept = session.results.commit(key, outputs, dtype)
+    kept = session.results.commit(key, outputs, dtype, spec.seed)
     any_seed = step_key(spec, image, any_seed=True)
     if not spec.seed_given or session.results.lookup(any_seed) is None:
-        session.results.commit(any_seed, kept, dtype)
+        session.results.commit(any_seed, kept, dtype, spec.seed)
     return kept, key
 
 
@@ -285,6 +290,3 @@ def this_user() -> tuple[int, int, tuple[int, ...]]:
     """(uid, gid, supplementary groups) of the caller."""
     groups = tuple(g for g in os.getgroups() if g != os.getgid())
     return os.getuid(), os.getgid(), groups
-
-
-__all__ = ["Cancelled", "StepContext", "StepResult", "run_step", "this_user"]

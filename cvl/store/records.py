@@ -58,7 +58,7 @@ class Records:
         if self._version() == 0:
             # Changing to WAL fails at once when another process does it too, however long the
             # timeout; so one at a time.
-            with held(path.with_name(f"{path.name}.lock"), time.sleep, lambda: None):
+            with held(path.with_name(f"{path.name}.lock"), _short_pause, lambda: None):
                 self._create()
         if self._version() > VERSION:
             raise StateError(f"{path} was written by a newer cvl", hint="upgrade cvl")
@@ -175,6 +175,11 @@ class Records:
             db.executemany("DELETE FROM runs WHERE id=?", rows)
             db.execute("COMMIT")
         return [row[0] for row in rows]
+
+
+def _short_pause(seconds: float) -> None:
+    """Creating a database takes milliseconds."""
+    time.sleep(seconds / 20)
 
 
 def _record(row: tuple[str, ...]) -> RunRecord:

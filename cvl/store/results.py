@@ -20,18 +20,18 @@ from cvl.store.staging import digest_of, open_regular
 
 @dataclass(frozen=True)
 class CachedResult:
-    """Outputs of an earlier run of the same key, verified, and when they were made (epoch
-    seconds)."""
+    """Outputs of an earlier run of the same key, verified; when (epoch seconds) and with which seed
+    they were made."""
 
     outputs: dict[str, Produced]
     made: float
     dtype: str
+    seed: int
 
 
 class Results:
     """The result store of one cache folder. Blobs are 0444, written to a temporary name and
-    renamed,
-    never hard-linked: a link would let somebody change them in place."""
+    renamed, never hard-linked: a link would let somebody change them in place."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -48,7 +48,8 @@ class Results:
         try:
             entry = json.loads(self._entry(key).read_bytes())
             outputs = {name: self._verified(o) for name, o in entry["outputs"].items()}
-            return CachedResult(outputs, float(entry["made"]), str(entry.get("dtype", "")))
+            made, seed = float(entry["made"]), int(entry["seed"])
+            return CachedResult(outputs, made, str(entry.get("dtype", "")), seed)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
@@ -60,7 +61,9 @@ class Results:
         os.utime(path)  # least recently used goes first
         return Produced(path, output["sha256"], output["size"], output["extension"])
 
-    def commit(self, key: str, outputs: dict[str, Produced], dtype: str) -> dict[str, Produced]:
+    def commit(
+        self, key: str, outputs: dict[str, Produced], dtype: str, seed: int = 0
+    ) -> dict[str, Produced]:
         """Keep checked outputs under `key`; what is returned lies in the store."""
         with naming_the_mount(self.root):
             kept = {name: self._keep(produced) for name, produced in outputs.items()}
@@ -71,6 +74,7 @@ class Results:
                 },
                 "made": time.time(),
                 "dtype": dtype,
+                "seed": seed,
             }
             entry = self._entry(key)
             make_private(entry.parent)

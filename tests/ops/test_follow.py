@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -355,15 +354,3 @@ def test_a_log_that_cannot_be_written_costs_the_log_alone(
         log.write(b"more\n")
     assert log.tail.endswith("more\nmore\nmore\n")
     log.close()
-
-
-def test_two_writers_never_wait_for_each_other(tmp_path: Path) -> None:
-    """The log is written by the engine's thread while ours reads its tail."""
-    log = BoundedLog(tmp_path / "talk.log")
-    writer = threading.Thread(target=lambda: [log.write(b"line\n") for _ in range(2000)])
-    writer.start()
-    while writer.is_alive():
-        assert set(log.tail) <= set("line\n")
-    writer.join()
-    log.close()
-    assert (tmp_path / "talk.log").stat().st_size == 5 * 2000

@@ -34,11 +34,12 @@ def produced(path: Path, data: bytes = b"new") -> Produced:
 
 @contextlib.contextmanager
 def read_only_folder() -> Iterator[Path]:
-    """A folder that this process cannot write to: as root, by not being root for a while."""
+    """A folder of ours that we cannot write to: as root, by not being root for a while."""
     folder = Path(tempfile.mkdtemp(prefix="cvl-read-only-"))
     folder.chmod(0o555)
     root = os.geteuid() == 0
     if root:
+        os.chown(folder, NOBODY, -1)
         os.seteuid(NOBODY)
     try:
         yield folder
