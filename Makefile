@@ -33,7 +33,7 @@ test-examples: $(VENV)/ready-test
 
 faults: $(VENV)/ready-test
 	$(RUN) -m tests.support.packages
-	CVL_TEST_FULL=1 $(RUN) -m pytest tests/faults
+	CVL_TEST_FULL=1 $(RUN) -m pytest tests/faults tests/store tests/machine
 
 check: $(VENV)/ready-test
 	$(VENV)/bin/ruff check .

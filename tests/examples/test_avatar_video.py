@@ -104,6 +104,20 @@ def test_a_smoke_test_that_fails_says_so_in_its_exit_code_and_in_its_junit_file(
     assert failure is not None and failure.get("message")
 
 
+def test_predict_py_works_by_itself_inside_the_image(
+    example_env: dict[str, str], engine: Engine, tmp_path: Path
+) -> None:
+    built = data_of(run_cvl(example_env, tmp_path, "run", "tts", "build", "--json"))
+    image = built["images"][0]["tag"]
+    folder = tmp_path / "out"
+    folder.mkdir()
+    mount = f"type=bind,src={folder},dst=/out"
+    words = ("--text", "Hello", "--output", "/out/hello.wav")
+    engine.docker("run", "--rm", "--network", "none", "--mount", mount, image, *words)
+    with wave.open(str(folder / "hello.wav")) as stream:
+        assert stream.getnframes() > 1000
+
+
 def test_a_picture_without_a_face_is_told_before_the_video_is_made(
     example_env: dict[str, str], tmp_path: Path
 ) -> None:
