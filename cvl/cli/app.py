@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -88,7 +89,18 @@ def run_app(argv: list[str]) -> int:
     except (BrokenPipeError, SystemExit):
         return 0  # the reader went away; click makes a SystemExit of that
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and _folder_is_gone():
+            terminal.fail(UsageError("the working folder is gone", hint="cd to one that exists"))
+            return 2
         return _internal(error, terminal)
+
+
+def _folder_is_gone() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _command_name(argv: list[str]) -> str:

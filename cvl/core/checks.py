@@ -63,6 +63,8 @@ def _check_input(document: Located, name: str, spec: InputSpec) -> None:
     at: Location = ("inputs", name)
     if name in RESERVED:
         raise document.error(at, f"{name!r} is an option of cvl itself", "call the input otherwise")
+    if name.startswith("output_"):
+        raise document.error(at, f"{name!r} looks like an output", "call the input otherwise")
     if spec.item_type == "choice" and not spec.choices:
         raise document.error(at, f"input {name!r} is a choice without choices")
     if spec.type != "list" and spec.of is not None:

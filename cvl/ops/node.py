@@ -24,7 +24,7 @@ from cvl.ops.session import Session, inside_folder
 from cvl.ops.step import StepContext, StepResult, run_step, this_user
 from cvl.store.dirs import make_private
 from cvl.store.outputs import Produced
-from cvl.store.staging import check_file, open_files
+from cvl.store.staging import CheckedFile, check_file, open_files
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def _first_done(running: dict[Future[NodeResult], str]) -> set[Future[NodeResult
 
 def _is_checked(value: Any) -> bool:
     items = value if isinstance(value, list) else [value]
-    return any(not isinstance(item, str | int | float | bool | type(None) | dict) for item in items)
+    return any(isinstance(item, CheckedFile | Produced) for item in items)
 
 
 def _as_input(name: str, manifest: Manifest, value: Any) -> Any:

@@ -65,7 +65,9 @@ def choose_gpus(session: Session, manifest: ModelManifest, asked: str | None) ->
     wanted = select(asked or str(max(1, needs.gpus)), gpus)
     chosen = [gpu for gpu in gpus if gpu.uuid in wanted.candidates]
     _check_capability(needs, chosen)
-    free = min(gpu.memory_free for gpu in chosen) / GB
+    # A GPU that does not tell its memory (integrated ones) is taken at its word: nothing to fit.
+    told = all(gpu.memory_total for gpu in chosen)
+    free = min(gpu.memory_free for gpu in chosen) / GB if told else None
     return GpuChoice(wanted, free, f"sm{chosen[0].compute_capability.replace('.', '')}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -36,7 +37,7 @@ def load_config() -> Config:
     """The settings of this process; UserError for a wrong key or type, with the file."""
     config = Config()
     for path in reversed(_files()):
-        if os.path.isfile(path):
+        if _is_trusted(path):
             config = _merged(config, _read(path), path)
     return _from_environment(config)
 
@@ -46,8 +47,17 @@ def _files() -> list[Path]:
     here = Path.cwd()
     project = [folder / FILE for folder in (here, *here.parents)]
     home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
-    nearest = next((path for path in project if os.path.isfile(path)), project[0])
+    nearest = next((path for path in project if _is_trusted(path)), project[0])
     return [nearest, Path(home) / "cvl" / FILE, Path("/etc/cvl") / FILE]
+
+
+def _is_trusted(path: Path) -> bool:
+    """A file of ours or of root's: a /tmp/cvl.toml of somebody else must not choose our images."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_uid in (0, os.getuid())
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class CheckedFile:
     extension: str
     info: MediaInfo | None
     identity: tuple[int, int, int, int]
+    folder: bool = False
 
 
 def check_file(name: str, spec: InputSpec, path: str) -> CheckedFile:
@@ -44,6 +45,8 @@ def check_file(name: str, spec: InputSpec, path: str) -> CheckedFile:
     Raises InputError that names the input, the file and what is wrong with it.
     """
     shown = printable(path, 200)
+    if spec.item_type == "directory":
+        return _check_folder(name, path, shown)
     with _opened(name, path, shown) as stream:
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -58,6 +61,15 @@ def check_file(name: str, spec: InputSpec, path: str) -> CheckedFile:
     extension = extension_for(info.format) if info else _own_extension(path)
     identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     return CheckedFile(Path(path), status.st_size, extension, info, identity)
+
+
+def _check_folder(name: str, path: str, shown: str) -> CheckedFile:
+    if not os.path.isdir(path):
+        exists = "not a folder" if os.path.lexists(path) else "not there"
+        raise InputError(f"--{name}: {shown} is {exists}", hint=_look_around(path))
+    status = os.stat(path)
+    identity = (status.st_dev, status.st_ino, 0, 0)
+    return CheckedFile(Path(path), 0, "", None, identity, folder=True)
 
 
 def open_files(name: str, spec: InputSpec, value: Any) -> Any:
@@ -141,6 +153,8 @@ def stage(name: str, checked: CheckedFile, target: Path) -> StagedFile:
 
     The copy is what gets mounted: the caller's file may change or be swapped at any time.
     """
+    if checked.folder:
+        return _stage_folder(name, checked, target)
     with (
         naming_the_mount(target.parent),
         _opened(name, str(checked.path), printable(str(checked.path), 200)) as source,
@@ -153,6 +167,19 @@ def stage(name: str, checked: CheckedFile, target: Path) -> StagedFile:
             copy_bytes(source.fileno(), copy.fileno(), status.st_size)
         target.chmod(0o444)
     return StagedFile(digest_of(target), checked.size, checked.extension)
+
+
+def _stage_folder(name: str, checked: CheckedFile, target: Path) -> StagedFile:
+    from cvl.store.folders import FolderError, copy_tree, measure
+
+    try:
+        measure(checked.path)
+        with naming_the_mount(target.parent):
+            copy_tree(checked.path, target, 0o444)
+        tree = measure(target)
+    except FolderError as error:
+        raise InputError(f"--{name}: {printable(str(checked.path), 200)} {error}") from None
+    return StagedFile(tree.sha256, tree.size, "")
 
 
 def digest_of(path: Path) -> str:
