@@ -22,6 +22,7 @@ from probe import Media, probe
 from timeline import Timeline
 
 OUTPUTS = ("video", "audio", "poster")
+LOUDNESS_TOLERANCE = 0.5  # LU, what nobody hears
 
 
 class Postprocess(Predictor):
@@ -105,10 +106,10 @@ class Job:
             return ""
         self.ctx.metric("loudness_before", found.before, "LUFS")
         self.ctx.metric("loudness_after", found.after, "LUFS")
-        if found.limited:
+        self.ctx.metric("peaks_limited", float(found.limited))
+        if found.limited and abs(found.after - target) > LOUDNESS_TOLERANCE:
             self.ctx.warning(
-                f"Peaks were limited on the way to {target:g} LUFS; "
-                f"the result has {found.after:.1f}."
+                f"The peaks are too high for {target:g} LUFS; the result has {found.after:.1f}."
             )
         return found.filter
 

@@ -46,6 +46,23 @@ def test_nothing_is_left_after_a_signal_at(
         assert left == []
 
 
+@pytest.mark.parametrize("signal_name", EXIT)
+@pytest.mark.parametrize("point", POINTS)
+def test_nothing_is_left_of_a_chain_after_a_signal_at(
+    point: str, signal_name: str, cvl: Cvl, engine: Engine, tmp_path: Path
+) -> None:
+    """Steps of a chain run in threads; signals arrive in another one."""
+    chain = ("run", "twostep", "predict", "--no-cache", "--overwrite", "--output", "out.txt")
+    target = tmp_path / "out.txt"
+    target.write_text(OLD)
+    struck = cvl(*chain, env={"CVL_FAULT": f"{point}:{signal_name}"})
+    assert struck.returncode == EXIT[signal_name], struck.stderr
+    assert target.read_text() == OLD
+    assert cvl(*chain).returncode == 0
+    left = leaks.take(engine, tmp_path, tmp_path / "home")
+    assert not (left.staging | left.work | left.run_locks | left.processes)
+
+
 def _start(environment: dict[str, str], cwd: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "cvl", *arguments],
