@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -94,19 +93,16 @@ def build_image(
     endpoint: Endpoint, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled
 ) -> str:
     """Build `spec` and return the image's id; BuildError carries the tail of the build's output."""
-    client = find_client()
-    with tempfile.TemporaryDirectory(prefix="cvl-build-") as folder:
-        id_file = Path(folder) / "id"
-        process = _start(client, endpoint, spec, id_file)
-        tail = _follow(process, on_progress, cancelled)
-        if process.returncode != 0:
-            raise _failure(tail)
-        return id_file.read_text().strip()
+    process = _start(find_client(), endpoint, spec)
+    tail = _follow(process, on_progress, cancelled)
+    if process.returncode != 0:
+        raise _failure(tail)
+    return Path(spec.id_file).read_text().strip()
 
 
-def build_command(client: BuildClient, spec: BuildSpec, id_file: str) -> list[str]:
+def build_command(client: BuildClient, spec: BuildSpec) -> list[str]:
     """The exact argv of a build; `--dry-run` shows it."""
-    command = [*client.command(), "--progress=plain", "--iidfile", id_file, "--tag", spec.tag]
+    command = [*client.command(), "--progress=plain", "--iidfile", spec.id_file, "--tag", spec.tag]
     for key, value in spec.labels.items():
         command += ["--label", f"{key}={value}"]
     for key, value in spec.args.items():
@@ -116,13 +112,11 @@ def build_command(client: BuildClient, spec: BuildSpec, id_file: str) -> list[st
     return [*command, "--", spec.context_dir]
 
 
-def _start(
-    client: BuildClient, endpoint: Endpoint, spec: BuildSpec, id_file: Path
-) -> subprocess.Popen[bytes]:
+def _start(client: BuildClient, endpoint: Endpoint, spec: BuildSpec) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": endpoint.url}
     environment.pop("DOCKER_CONTEXT", None)
     return subprocess.Popen(
-        [*_die_with_parent(), *build_command(client, spec, str(id_file))],
+        [*_die_with_parent(), *build_command(client, spec)],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

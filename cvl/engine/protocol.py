@@ -22,9 +22,10 @@ Cancelled = Callable[[], bool]
 
 @dataclass(frozen=True)
 class BuildSpec:
-    """An image to build from a ready context folder."""
+    """An image to build from a ready context folder; its id is written to `id_file` as well."""
 
     context_dir: str
+    id_file: str
     tag: str
     labels: dict[str, str]
     args: dict[str, str] = field(default_factory=dict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from cvl.engine.protocol import BuildProgress, BuildSpec, OnBuild
 from cvl.errors import BuildError
 from cvl.ops.context import BuildContext, base_image_of, read_context, write_context
 from cvl.ops.report import Progress
+from cvl.ops.scratch import scratch_folder
 from cvl.ops.session import Session, inside_folder
 from cvl.store.locks import held
 
@@ -98,10 +98,13 @@ def _build(
     session: Session, manifest: ModelManifest, context: BuildContext, tag: str, step: str
 ) -> str:
     on_progress = _reporter(session, step, "build", "steps")
-    with tempfile.TemporaryDirectory(prefix="cvl-context-") as folder:
-        write_context(context, inside_folder(), Path(folder))
+    with scratch_folder(session, "build", context.digest) as folder:
+        place = folder / "context"
+        place.mkdir()
+        write_context(context, inside_folder(), place)
         spec = BuildSpec(
-            context_dir=folder,
+            context_dir=str(place),
+            id_file=str(folder / "id"),
             tag=tag,
             labels={labels.EXAMPLE: manifest.name, labels.CONTEXT: context.digest},
             args={"BASE_IMAGE": context.base_image} if context.base_image else {},

@@ -17,6 +17,7 @@ from cvl.core.container import FoundContainer
 from cvl.core.owner import Owner
 from cvl.errors import CvlError
 from cvl.machine.process import is_alive
+from cvl.ops.scratch import reap_scratch
 from cvl.ops.session import Session
 from cvl.store.atomic import remove_tree
 from cvl.store.locks import is_free
@@ -38,6 +39,7 @@ def reap(session: Session) -> Reaped:
     folders that go next."""
     containers = _reap_containers(session)
     runs = _reap_runs(session)
+    reap_scratch(session)
     return Reaped(containers, runs)
 
 

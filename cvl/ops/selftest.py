@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
 import time
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from cvl.core.names import printable
 from cvl.errors import CvlError, InputError
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.predict import run_request
-from cvl.ops.request import Options, Request
+from cvl.ops.request import Options, Request, new_run_id
+from cvl.ops.scratch import scratch_folder
 from cvl.ops.session import Session
 from cvl.store.atomic import write_atomic
+from cvl.store.locks import FileLock
 
 SEED = 42
 
@@ -36,9 +39,10 @@ def run_selftest(
         raise InputError(f"--junit: there is no folder {junit.absolute().parent}")
     started = time.monotonic()
     failure: CvlError | None = None
-    with tempfile.TemporaryDirectory(prefix="cvl-test-") as folder:
-        fixed = replace(options, use_cache=False, overwrite=True, seed=options.seed or SEED)
-        request = Request(example, _samples(example), _outputs(example, Path(folder)), {}, fixed)
+    with _folder(session) as folder:
+        seed = SEED if options.seed is None else options.seed
+        fixed = replace(options, use_cache=False, overwrite=True, seed=seed)
+        request = Request(example, _samples(example), _outputs(example, folder), {}, fixed)
         try:
             run_request(session, catalog, request, verb="test")
         except CvlError as error:
@@ -48,6 +52,20 @@ def run_selftest(
     if failure is not None:
         session.cancel.check()
     return SelfTest(failure, seconds)
+
+
+@contextlib.contextmanager
+def _folder(session: Session) -> Iterator[Path]:
+    """Where the outputs go while they are checked."""
+    name = new_run_id()
+    lock = FileLock(session.lock_path("test", name))
+    lock.try_acquire()
+    try:
+        with scratch_folder(session, "test", name) as folder:
+            yield folder
+    finally:
+        lock.path.unlink(missing_ok=True)
+        lock.release()
 
 
 def _samples(example: Example) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from cvl.errors import BuildError, DiskFullError, EngineError
 
 OLD, NEW = "20.10.24+dfsg1", "28.2.2"
 HERE = Endpoint("unix:///nobody-listens.sock", "the tests")
-SPEC = BuildSpec("/context", "cvl/say:1", {"org.cvl.example": "say"}, {"BASE_IMAGE": "base"})
+SPEC = BuildSpec("/context", "/id", "cvl/say:1", {"org.cvl.example": "say"}, {"BASE_IMAGE": "base"})
 Client = Callable[..., Path]
 
 
@@ -119,9 +119,14 @@ def test_a_client_that_is_reached_twice_is_tried_once(
 )
 def test_the_command_of_a_build_is_exactly_this_whatever_the_folder_is_called(context: str) -> None:
     spec = BuildSpec(
-        context, "cvl/say:1", {"a": "1", "b": "x=y z"}, {"BASE_IMAGE": "--network=host"}, "none"
+        context,
+        "/t/id",
+        "cvl/say:1",
+        {"a": "1", "b": "x=y z"},
+        {"BASE_IMAGE": "--network=host"},
+        "none",
     )
-    assert build_command(BuildClient("/bin/docker", OLD, buildx=False), spec, "/t/id") == [
+    assert build_command(BuildClient("/bin/docker", OLD, buildx=False), spec) == [
         "/bin/docker", "build", "--progress=plain", "--iidfile", "/t/id", "--tag", "cvl/say:1",
         "--label", "a=1", "--label", "b=x=y z", "--build-arg", "BASE_IMAGE=--network=host",
         "--network", "none", "--", context,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cvl.faultpoint import POINTS
-from tests.conftest import STUBS, Cvl, run_cvl
+from tests.conftest import STUBS, Cvl
 from tests.support import leaks
 from tests.support.engine import Engine
 
@@ -131,19 +132,40 @@ def test_a_timeout_stops_the_step_with_exit_7(cvl: Cvl) -> None:
     assert "took longer than 1 s" in result.stderr
 
 
-def test_a_ctrl_c_during_a_build_ends_the_build(
-    engine: Engine, engine_env: dict[str, str], tmp_path: Path
-) -> None:
+def _start_slow_build(environment: dict[str, str], tmp_path: Path) -> subprocess.Popen[str]:
+    """A build that is in the middle of an instruction that takes ten minutes."""
     folder = tmp_path / "examples" / "stub"
     folder.mkdir(parents=True)
     for file in (STUBS / "stub").glob("*.*"):
         (folder / file.name).write_bytes(file.read_bytes())
     dockerfile = (STUBS / "stub" / "Dockerfile").read_text()
     (folder / "Dockerfile").write_text(dockerfile.replace("WORKDIR", "RUN sleep 600\nWORKDIR"))
-    environment = {**engine_env, "CVL_EXAMPLES": str(folder.parent)}
+    environment = {**environment, "CVL_EXAMPLES": str(folder.parent)}
     process = _start(environment, tmp_path, "run", "stub", "build", "--progress", "json")
     _until_message(process, "sleep 600")
+    return process
+
+
+def test_a_ctrl_c_during_a_build_ends_the_build(engine_env: dict[str, str], tmp_path: Path) -> None:
+    process = _start_slow_build(engine_env, tmp_path)
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
-    assert run_cvl(environment, tmp_path, "ps", "--json").returncode == 0
+
+
+def test_a_killed_build_takes_its_client_with_it_and_its_folder_goes_at_the_next_run(
+    engine_env: dict[str, str], cvl: Cvl, tmp_path: Path
+) -> None:
+    process = _start_slow_build(engine_env, tmp_path)
+    work = tmp_path / "home" / "cache" / "work"
+    assert [path.name[:6] for path in work.iterdir()] == ["build-"]
+    clients = [os.pidfd_open(pid) for pid in leaks.process_ids(tmp_path / "home") - {process.pid}]
+    assert clients
+    process.kill()
+    process.communicate(timeout=30)
+    for client in clients:
+        ended, _, _ = select.select([client], [], [], 10)
+        os.close(client)
+        assert ended
+    assert cvl("run", "stub", "predict").returncode == 0
+    assert list(work.iterdir()) == []

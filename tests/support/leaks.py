@@ -58,6 +58,11 @@ def _found(folders: tuple[Path, ...], pattern: str) -> frozenset[str]:
     return frozenset(str(p) for folder in folders for p in folder.rglob(pattern))
 
 
+def process_ids(home: Path) -> set[int]:
+    """Ids of the processes that have `home` as CVL_HOME."""
+    return {int(text.split()[0]) for text in _processes((home,))}
+
+
 def _processes(folders: tuple[Path, ...]) -> frozenset[str]:
     """Processes that have one of the folders as CVL_HOME: cvl itself, and whatever it started."""
     marks = [f"CVL_HOME={folder}".encode() for folder in folders]
