@@ -28,6 +28,7 @@ class Settings:
     base_image: str
     build_network: str
     dry_run: bool
+    explain: bool = False
 
 
 @contextmanager
@@ -36,7 +37,11 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     from cvl.cli.progress import make_report
     from cvl.ops.session import Session
 
-    session = Session(base_image=settings.base_image, build_network=settings.build_network)
+    session = Session(
+        base_image=settings.base_image,
+        build_network=settings.build_network,
+        explain=settings.explain,
+    )
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda number, frame: session.cancel.request(number))
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

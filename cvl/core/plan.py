@@ -94,7 +94,14 @@ def step_key(spec: StepSpec, code: str, *, any_seed: bool = False) -> str:
     Not in it: paths, times, limits, GPU, exact offload rungs, secrets' values. With `any_seed`, the
     key under which a result is found by somebody who asked for no seed in particular.
     """
-    document = {
+    document = key_document(spec, code, any_seed=any_seed)
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def key_document(spec: StepSpec, code: str, *, any_seed: bool = False) -> dict[str, Any]:
+    """What a step key is the digest of, as JSON data."""
+    return {
         "version": KEY_VERSION,
         "example": spec.example,
         "code": code,
@@ -107,8 +114,6 @@ def step_key(spec: StepSpec, code: str, *, any_seed: bool = False) -> str:
         "runtime": spec.runtime,
         "weights": to_plain(spec.weights),
     }
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 INPUTS = PurePosixPath("/cvl/inputs")

@@ -36,6 +36,8 @@ class Session:
     report: Report = field(default_factory=Silent)
     connect: Callable[[], Engine] = docker_engine
     base_image: str = ""
+    explain: bool = False
+    """Say field by field why a step runs."""
     build_network: str = ""
 
     @cached_property

@@ -23,6 +23,7 @@ from cvl.machine.leases import Wanted, leased
 from cvl.ops.build import ensure_image, existing_image
 from cvl.ops.context import BuildContext
 from cvl.ops.follow import BoundedLog, Events, Follower, Watched, read_result
+from cvl.ops.history import History
 from cvl.ops.reap import fence
 from cvl.ops.session import Session
 from cvl.store.dirs import make_private
@@ -84,11 +85,15 @@ def run_step(
             found = cached[1]
             return StepResult(found.outputs, True, found.made, cached[0], "", found.seed)
         context.before_work()
+        history = History(session, spec, context.build.digest, use_cache=context.use_cache)
         image = ensure_image(session, context.manifest, context.build, spec.step).id
         fence(session, lock_key)
         with _gpus(session, spec, context) as gpus:
             placed = replace(placement, gpus=gpus)
-            return _execute(session, spec, placed, context, image, lock_key)
+            session.report.phase(spec.step, "run", history.reason(image))
+            result = _execute(session, spec, placed, context, image, lock_key)
+            history.remember(image)
+            return result
 
 
 def _lookup(
@@ -135,7 +140,6 @@ def _execute(
     lock_key: str,
 ) -> StepResult:
     """Create, start, follow, inspect, check, keep; the container is removed whatever happens."""
-    session.report.phase(spec.step, "run")
     _lay_out(session, placement)
     container = ""
     log = BoundedLog(context.log)

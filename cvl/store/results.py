@@ -96,6 +96,23 @@ class Results:
                 part.unlink(missing_ok=True)
         return Produced(blob, produced.sha256, produced.size, produced.extension)
 
+    def remember(self, step: str, document: dict[str, Any]) -> None:
+        """Write down the key document that `step` ran with last, to explain the next run by it."""
+        path = self._last(step)
+        make_private(path.parent)
+        write_atomic(path, json.dumps(document).encode())
+
+    def remembered(self, step: str) -> dict[str, Any] | None:
+        """The key document of the last run of `step`, or None."""
+        try:
+            document = json.loads(self._last(step).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return None
+        return document if isinstance(document, dict) else None
+
+    def _last(self, step: str) -> Path:
+        return self.root / "last" / f"{step}.json"
+
     def size(self) -> int:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())

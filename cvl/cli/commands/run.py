@@ -42,6 +42,7 @@ def _runner_params() -> list[click.Parameter]:
         click.option("--seed", type=int, metavar="N", help="Same seed, same bytes."),
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
         click.option("--no-cache", is_flag=True, help="Run although the result is known."),
+        click.option("--explain", is_flag=True, help="Say field by field why each step runs."),
         click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
         click.option("--timeout", type=click.FloatRange(min=0.001), metavar="S", help="Per step."),
         click.option("--progress", type=click.Choice(PROGRESS), help="How progress is shown."),
@@ -171,6 +172,7 @@ def _dispatch(
         base_image=values["base_image"] or config.base_image,
         build_network=config.build_network,
         dry_run=values["dry_run"],
+        explain=values["explain"],
     )
     if verb == "build":
         return running.build(terminal, settings, found, example)
