@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ps": ("ps", "List runs."),
     "logs": ("logs", "Show the log of a run."),
     "stop": ("stop", "Stop a run."),
+    "df": ("df", "Show where the space went."),
     "gc": ("gc", "Remove what is no longer needed."),
 }
 

@@ -208,6 +208,21 @@ class ItemShape(Shape):
     removed: bool
 
 
+class UsageShape(Shape):
+    """`example` is empty for what all of them share."""
+
+    kind: Literal["images", "build cache", "results", "jit caches", "runs", "work"]
+    example: str
+    count: int
+    size: int
+
+
+class DfData(Shape):
+    usage: list[UsageShape]
+    size: int
+    notes: list[str]
+
+
 class GcData(Shape):
     dry_run: bool
     items: list[ItemShape]
@@ -293,6 +308,7 @@ COMMANDS: dict[str, Any] = {
     "ps": PsData,
     "logs": LogsData,
     "stop": StopData,
+    "df": DfData,
     "gc": GcData,
 }
 

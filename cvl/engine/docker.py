@@ -162,6 +162,12 @@ class DockerEngine:
             rows = client.images(filters={"label": _wanted(labels)})
         return [_found_image(row) for row in rows]
 
+    def build_cache_size(self) -> int:
+        client = self._connect(self._version, IMAGES_TIMEOUT_S)
+        with _speaking(self.endpoint):
+            found = client.df().get("BuildCache") or []
+        return sum(int(entry.get("Size") or 0) for entry in found if not entry.get("Shared"))
+
     def remove_image(self, reference: str) -> None:
         client = self._connect(self._version, IMAGES_TIMEOUT_S)
         with _speaking(self.endpoint), contextlib.suppress(NotFound):

@@ -39,7 +39,7 @@ from cvl.errors import BuildError, CvlError, EngineError
 FACTS = EngineFacts(name="fake", version="0", memory=64 * 10**9)
 Method = Literal[
     "facts", "image_id", "build", "pull", "create", "start", "state", "stop", "kill", "remove",
-    "find", "images", "remove_image",
+    "find", "images", "build_cache_size", "remove_image",
 ]  # fmt: skip
 
 
@@ -196,6 +196,10 @@ class FakeEngine:
     def images(self, labels: dict[str, str]) -> list[FoundImage]:
         with self._call("images"):
             return [i for i in list(self._images.values()) if _carries(i.labels, labels)]
+
+    def build_cache_size(self) -> int:
+        with self._call("build_cache_size"):
+            return 0
 
     def remove_image(self, reference: str) -> None:
         with self._call("remove_image", reference), self._lock:

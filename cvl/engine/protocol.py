@@ -91,6 +91,9 @@ class Engine(Protocol):
     def images(self, labels: dict[str, str]) -> list[FoundImage]:
         """Local images that carry all of these labels; an empty value asks for the label alone."""
 
+    def build_cache_size(self) -> int:
+        """Bytes of the builder's cache that no image shares."""
+
     def remove_image(self, reference: str) -> None:
         """Remove a tag, or an image without tags by its id; never by force, so that one in use
         stays (EngineError, code image_in_use). No error when it is gone already."""
