@@ -43,6 +43,9 @@ def _runner_params() -> list[click.Parameter]:
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
         click.option("--no-cache", is_flag=True, help="Run although the result is known."),
         click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
+        click.option(
+            "--fallback", is_flag=True, help="Let another example take over from one you named."
+        ),
         click.option("--timeout", type=click.FloatRange(min=0.001), metavar="S", help="Per step."),
         click.option("--progress", type=click.Choice(PROGRESS), help="How progress is shown."),
         click.option("-q", "--quiet", is_flag=True, help="Print the output path, nothing else."),
@@ -191,4 +194,5 @@ def _options(values: dict[str, Any], config: Config) -> Options:
         use_cache=not values["no_cache"],
         timeout_s=values["timeout"],
         seed=values["seed"],
+        fallback=values["fallback"],
     )
