@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cvl.core.graph import candidates, dependencies, used_by
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
-from cvl.errors import Cancelled, CvlError, UserError
+from cvl.errors import Cancelled, CvlError, TargetExistsError, UserError
 from cvl.ops.admission import admit
 from cvl.ops.fallback import FALLS_BACK, is_held, with_offer
 from cvl.ops.items import Item
@@ -21,6 +21,8 @@ from cvl.ops.session import Session
 from cvl.ops.step import StepResult
 from cvl.ops.wiring import Made, Wiring
 from cvl.store.atomic import remove_tree
+
+OF_THE_RUN = (Cancelled, TargetExistsError)
 
 
 def run_node(
@@ -116,7 +118,7 @@ class _Pipeline:
         try:
             return self._run_one(name, step, item)
         except CvlError as error:
-            if not isinstance(error, Cancelled):
+            if not isinstance(error, OF_THE_RUN):
                 full_name = self.wiring.full_name(name, item)
                 self.session.report.phase(full_name, "failed", error.message)
             raise
@@ -172,11 +174,11 @@ class _Pipeline:
 
 
 def _raise_failures(step: str, items: list[Item], futures: list[Future[NodeResult]]) -> None:
-    """The first failure by item, with the others named in it; a cancel, and what is no error of
-    ours, before everything else."""
+    """The first failure by item, with the others named in it; what is about the whole run, and what
+    is no error of ours, before everything else."""
     failed = [(i, e) for i, f in zip(items, futures, strict=True) if (e := f.exception())]
     for _, error in failed:
-        if isinstance(error, Cancelled) or not isinstance(error, CvlError):
+        if isinstance(error, OF_THE_RUN) or not isinstance(error, CvlError):
             raise error
     if not failed:
         return

@@ -11,6 +11,7 @@ import pytest
 from cvl.engine.fake import FakeContainer
 from cvl.errors import InputError, OutputError, StepError
 from cvl.ops.dryrun import plan_of
+from cvl.ops.pipeline import _Pipeline
 from cvl.ops.request import Request, check_request
 from tests.ops.bench import WAIT_S, Bench, output_of, request_of, say, step_of
 
@@ -67,6 +68,22 @@ steps:
   film: {uses: collect, with: {parts: "${inner.result}"}}
 outputs: {result: "${film.result}"}
 """
+APART = """\
+name: apart
+kind: pipeline
+summary: Items, and a step beside them
+inputs: {}
+steps:
+  script: {uses: script}
+  other: {uses: say, with: {text: bad}}
+  clip:
+    uses: say
+    foreach: {scene: "${script.scenes}"}
+    at_once: 1
+    with: {text: "${scene.text}"}
+  film: {uses: collect, with: {parts: "${clip.result}"}}
+outputs: {result: "${film.result}", other: "${other.result}"}
+"""
 TWELVE = [{"text": f"scene {number}"} for number in range(12)]
 
 
@@ -94,6 +111,7 @@ class Stage:
 def pipelines(bench: Bench) -> None:
     texts = {
         "script": SCRIPT, "collect": COLLECT, "scenes": SCENES, "words": WORDS, "nested": NESTED,
+        "apart": APART,
     }  # fmt: skip
     for name, text in texts.items():
         bench.add(name, text)
@@ -169,6 +187,35 @@ def test_a_pipeline_may_run_for_each_item(bench: Bench) -> None:
     result = bench.run("nested", lists=[["a"], ["b", "c"]], seed=1)
     assert {"inner.0.clip.0", "inner.1.clip.1", "inner.1.film", "film"} <= set(result.steps)
     assert bench.target.read_text() == "a 1\nafter 1\nb 1\nafter 1\nc 1\nafter 1\n"
+
+
+def test_items_wait_for_nothing_once_another_step_failed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of twelve items one runs when another step fails: it goes on to its end, the others do not
+    begin."""
+    over, began = threading.Event(), threading.Event()
+    stop = _Pipeline._stop_the_others
+
+    def tell(pipeline: _Pipeline, running: Any) -> None:
+        stop(pipeline, running)
+        over.set()
+
+    monkeypatch.setattr(_Pipeline, "_stop_the_others", tell)
+    stage = Stage(TWELVE, fails=("bad",))
+
+    def act(container: FakeContainer) -> int:
+        if step_of(container) == "other":
+            began.wait(WAIT_S)
+        elif step_of(container).startswith("clip"):
+            began.set()
+            over.wait(WAIT_S)
+        return stage(container)
+
+    bench.play(act)
+    with pytest.raises(StepError, match="other failed"):
+        bench.run("apart")
+    assert sorted(stage.began) == ["clip.0", "other"]
 
 
 def test_no_items_are_an_empty_list(bench: Bench) -> None:
