@@ -9,7 +9,7 @@ from typing import Any
 
 from cvl.cli.units import size, width
 from cvl.core.manifest import InputSpec, OutputSpec, Resources, Weights
-from cvl.ops.describe import Info, ModelInfo
+from cvl.ops.describe import Info, ModelInfo, StepInfo
 
 Row = tuple[str, str]
 
@@ -20,7 +20,7 @@ def info_text(info: Info) -> str:
         ("", list(_head(info))),
         ("inputs", [(f"--{name.replace('_', '-')}", _input(s)) for name, s in info.inputs.items()]),
         ("outputs", [(name, _output(spec)) for name, spec in info.outputs.items()]),
-        ("steps", [(s.name, _step(s.uses, s.given)) for s in info.steps]),
+        ("steps", [(s.name, _step(s)) for s in info.steps]),
     ]
     if info.model is not None:
         sections += _model(info.model)
@@ -116,9 +116,13 @@ def _output(spec: OutputSpec) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _step(uses: tuple[str, ...], given: dict[str, Any]) -> str:
-    values = ", ".join(f"{name} = {_value(value)}" for name, value in given.items())
-    return " or ".join(uses) + (f" with {values}" if values else "")
+def _step(step: StepInfo) -> str:
+    values = ", ".join(f"{name} = {_value(value)}" for name, value in step.given.items())
+    parts = [" or ".join(step.uses)]
+    parts += [f"with {values}"] if values else []
+    parts += [f"for each {name} of {source}" for name, source in step.foreach.items()]
+    parts += [f"else {', else '.join(step.fallback)}"] if step.fallback else []
+    return " ".join(parts)
 
 
 def _model(model: ModelInfo) -> list[tuple[str, list[Row]]]:

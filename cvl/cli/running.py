@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvl.cli.terminal import Terminal
+from cvl.core.plain import to_plain
 from cvl.errors import CvlError
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.request import Options, Request, check_request, new_run_id
@@ -101,6 +102,8 @@ def run_data(result: RunResult) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "log": result.log,
         "warnings": result.warnings,
+        "degraded": result.degraded,
+        "fallbacks": [to_plain(fallback) for fallback in result.fallbacks],
         "steps": {
             name: {
                 "cached": step.cached,

@@ -88,11 +88,14 @@ class ListData(Shape):
 
 
 class StepShape(Shape):
-    """`uses`: the examples that the step may run."""
+    """`uses`: the examples that the step may run. foreach: name of the item -> where the items come
+    from. fallback: what may take over, in order."""
 
     name: str
     uses: list[str]
     given: dict[str, Any]
+    foreach: dict[str, str]
+    fallback: list[str]
 
 
 class ModelShape(Shape):
@@ -257,8 +260,19 @@ class StepDone(Shape):
     metrics: dict[str, float]
 
 
+class FallbackShape(Shape):
+    """`used` took over from `wanted`; `code` and `why` are of the error that led to it."""
+
+    step: str
+    wanted: str
+    used: str
+    code: str
+    why: str
+
+
 class PredictData(Shape):
-    """`cvl run X predict`. unchanged: outputs that were there already, byte for byte."""
+    """`cvl run X predict`. unchanged: outputs that were there already, byte for byte. degraded: an
+    example took over from the one that was wanted (`fallbacks` says which and why)."""
 
     run: str
     example: str
@@ -268,6 +282,8 @@ class PredictData(Shape):
     seconds: float
     log: str
     warnings: list[str]
+    degraded: bool
+    fallbacks: list[FallbackShape]
     steps: dict[str, StepDone]
 
 
@@ -281,6 +297,9 @@ class TestData(Shape):
 
 
 class PlannedStep(Shape):
+    """foreach: where its items come from, while nobody knows them; `step` ends with `.*` then.
+    fallback: what may take over."""
+
     step: str
     example: str
     folder: str
@@ -288,6 +307,8 @@ class PlannedStep(Shape):
     outputs: dict[str, OutputSpec]
     resources: Resources
     network: bool
+    foreach: str
+    fallback: list[str]
 
 
 class DryRunData(Shape):

@@ -15,6 +15,7 @@ from cvl.core.manifest import (
     ModelManifest,
     OutputSpec,
     PipelineManifest,
+    Step,
 )
 from cvl.core.media import extensions_for
 from cvl.core.names import did_you_mean, is_identifier
@@ -27,7 +28,7 @@ RESERVED = frozenset(
     (
         "gpus", "offload", "overwrite", "dry_run", "no_cache", "timeout", "progress", "quiet",
         "json", "output", "seed", "help", "debug", "explain", "examples", "engine", "count",
-        "base_image", "junit", "version", "device", "dtype", "self", "ctx",
+        "base_image", "junit", "version", "fallback", "device", "dtype", "self", "ctx",
     )
 )  # fmt: skip
 
@@ -121,10 +122,12 @@ def _check_steps(manifest: PipelineManifest, document: Located) -> None:
         _check_identifier(document, ("steps", name), name)
         if name == "inputs":
             raise document.error(("steps", name), "a step cannot be called 'inputs'")
-        for key, value in {"uses": step.uses, **step.with_}.items():
-            at: Location = ("steps", name, "uses" if key == "uses" else "with")
-            at = at if key == "uses" else (*at, key)
-            _check_reference(manifest, document, at, value)
+        _check_foreach(manifest, document, name, step)
+        _check_fallback(document, name, step)
+        _check_reference(manifest, document, ("steps", name, "uses"), step.uses)
+        for key, value in step.with_.items():
+            at: Location = ("steps", name, "with", key)
+            _check_reference(manifest, document, at, value, tuple(step.foreach))
     for name, value in manifest.outputs.items():
         reference = parse_reference(value)
         if reference is None or reference[0] == "inputs":
@@ -133,12 +136,44 @@ def _check_steps(manifest: PipelineManifest, document: Located) -> None:
         _check_reference(manifest, document, ("outputs", name), value)
 
 
+def _check_foreach(manifest: PipelineManifest, document: Located, name: str, step: Step) -> None:
+    at: Location = ("steps", name, "foreach")
+    if step.at_once < 1:
+        raise document.error(("steps", name, "at_once"), "at_once is one at least")
+    if not step.foreach:
+        return
+    if len(step.foreach) > 1:
+        hint = "put several steps per item into a pipeline, and use that"
+        raise document.error(at, "foreach has one name for the item, and one source", hint)
+    item, source = next(iter(step.foreach.items()))
+    _check_identifier(document, (*at, item), item)
+    if item == "inputs" or item in manifest.steps:
+        message = f"{item!r} is the name of something else here"
+        raise document.error((*at, item), message, "call the item otherwise")
+    if parse_reference(source) is None:
+        message = f"{source!r} is not a reference to a list"
+        raise document.error((*at, item), message, "write ${step.output} or ${inputs.name}")
+    _check_reference(manifest, document, (*at, item), source)
+
+
+def _check_fallback(document: Located, name: str, step: Step) -> None:
+    for index, example in enumerate(step.fallback):
+        if not is_identifier(example) or example in (step.uses, *step.fallback[:index]):
+            at: Location = ("steps", name, "fallback", index)
+            raise document.error(at, f"{example!r} is not another example", "name one by its name")
+
+
 def _check_reference(
-    manifest: PipelineManifest, document: Located, at: Location, value: Any
+    manifest: PipelineManifest,
+    document: Located,
+    at: Location,
+    value: Any,
+    items: tuple[str, ...] = (),
 ) -> None:
+    """`items`: names that stand for the item of a foreach."""
     if isinstance(value, list):
         for index, item in enumerate(value):
-            _check_reference(manifest, document, (*at, index), item)
+            _check_reference(manifest, document, (*at, index), item, items)
         return
     if not isinstance(value, str) or "${" not in value:
         return
@@ -146,12 +181,16 @@ def _check_reference(
     if reference is None:
         raise document.error(at, f"{value!r} is not a reference", "write ${step.output} alone")
     source, field = reference
+    if source in items:
+        return
+    if not field:
+        raise document.error(at, f"{value!r} is not a reference", "write ${step.output} alone")
     if source == "inputs":
         if field not in manifest.inputs:
             hint = did_you_mean(field, manifest.inputs)
             raise document.error(at, f"{value} names no input of this pipeline", hint)
     elif source not in manifest.steps:
-        hint = did_you_mean(source, ["inputs", *manifest.steps])
+        hint = did_you_mean(source, ["inputs", *items, *manifest.steps])
         raise document.error(at, f"{value} names no step of this pipeline", hint)
 
 

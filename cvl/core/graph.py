@@ -10,11 +10,14 @@ from typing import Any
 from cvl.core.inputs import coerce
 from cvl.core.location import Located, Location
 from cvl.core.manifest import FILE_TYPES, InputSpec, Manifest, OutputSpec, PipelineManifest, Step
+from cvl.core.media import extensions_for
 from cvl.core.names import did_you_mean
 from cvl.core.references import parse_reference, references_in
 from cvl.errors import CvlError, InputError, ManifestError
 
 Lookup = Callable[[str], Manifest]
+ANY = "a value of JSON"
+NO_ITEMS: Mapping[str, str] = {}
 
 
 def order(pipeline: PipelineManifest, document: Located) -> list[str]:
@@ -34,19 +37,28 @@ def order(pipeline: PipelineManifest, document: Located) -> list[str]:
 
 def dependencies(step: Step) -> set[str]:
     """Names of the steps whose outputs a step uses."""
-    values = [step.uses, *step.with_.values()]
+    values = [step.uses, *step.with_.values(), *step.foreach.values()]
     found = {source for value in values for source, _ in references_in(value)}
-    return found - {"inputs"}
+    return found - {"inputs", *step.foreach}
 
 
 def used_by(pipeline: PipelineManifest, step: Step, inputs: Mapping[str, Any] | None) -> list[str]:
-    """Examples that a step may use: every choice, or with `inputs` the one that was chosen."""
+    """Examples that a step may use: every choice, or with `inputs` the one that was chosen, as far
+    as that is known yet."""
     reference = parse_reference(step.uses)
     if reference is None:
         return [step.uses]
-    if inputs is not None:
+    if inputs is not None and inputs.get(reference[1]) is not None:
         return [str(inputs[reference[1]])]
     return [str(choice) for choice in pipeline.inputs[reference[1]].choices]
+
+
+def candidates(
+    pipeline: PipelineManifest, step: Step, inputs: Mapping[str, Any] | None
+) -> list[str]:
+    """What a step may use, and then what may take over."""
+    first = used_by(pipeline, step, inputs)
+    return [*first, *(name for name in step.fallback if name not in first)]
 
 
 def check_graph(
@@ -59,15 +71,21 @@ def check_graph(
         _check_uses(pipeline, document, name, step)
     for name, step in pipeline.steps.items():
         at: Location = ("steps", name, "uses")
-        for example in used_by(pipeline, step, None):
+        for example in candidates(pipeline, step, None):
             manifest = _find(document, at, example, lookup)
             if isinstance(manifest, PipelineManifest):
                 _check_nested(document, at, manifest, lookup, (*above, pipeline.name))
     for name, step in pipeline.steps.items():
-        for example in used_by(pipeline, step, None):
+        for item, value in step.foreach.items():
+            item_type(pipeline, document, lookup, ("steps", name, "foreach", item), value)
+        for example in candidates(pipeline, step, None):
             _check_step(pipeline, document, lookup, name, step, lookup(example))
     for name, value in pipeline.outputs.items():
         source_type(pipeline, document, lookup, ("outputs", name), value)
+        if _is_list(pipeline, value):
+            hint = "give it to a step that makes one of it"
+            raise document.error(("outputs", name), f"{value} is a list", hint)
+        _check_formats(pipeline, document, lookup, value)
     _check_all_used(pipeline, document)
 
 
@@ -114,6 +132,8 @@ def _check_uses(pipeline: PipelineManifest, document: Located, name: str, step: 
         return
     if reference[0] != "inputs" or pipeline.inputs[reference[1]].type != "choice":
         raise document.error(at, f"{step.uses} is not an input of type choice")
+    if pipeline.inputs[reference[1]].optional and pipeline.inputs[reference[1]].default is None:
+        raise document.error(at, f"{step.uses} may be left out: give it a default")
 
 
 def _find(document: Located, at: Location, example: str, lookup: Lookup) -> Manifest:
@@ -146,8 +166,8 @@ def _check_step(
             if parse_reference(item) is None:
                 _check_literal(document, at, key, spec, [item])
                 continue
-            given = source_type(pipeline, document, lookup, at, item)
-            many = _is_list(pipeline, item)
+            given = source_type(pipeline, document, lookup, at, item, step.foreach)
+            many = _is_list(pipeline, item, step.foreach)
             if many and (spec.type != "list" or isinstance(value, list)):
                 raise document.error(at, f"{item} is a list, and one value is needed here")
             if not fits(given, spec):
@@ -174,16 +194,27 @@ def _check_literal(document: Located, at: Location, key: str, spec: InputSpec, v
 
 
 def source_type(
-    pipeline: PipelineManifest, document: Located, lookup: Lookup, at: Location, value: str
+    pipeline: PipelineManifest,
+    document: Located,
+    lookup: Lookup,
+    at: Location,
+    value: str,
+    items: Mapping[str, str] = NO_ITEMS,
 ) -> str:
-    """Type of what a reference names; the same for every choice, or it is an error."""
+    """Type of what a reference names, that of one of them for a list; the same for every example
+    that may make it, or it is an error. `items`: the foreach of the step that it stands in."""
     reference = parse_reference(value)
     assert reference is not None
     source, field = reference
+    if source in items:
+        kind = item_type(pipeline, document, lookup, at, items[source])
+        if field and kind != ANY:
+            raise document.error(at, f"${{{source}}} is {kind}: it has no fields")
+        return kind
     if source == "inputs":
         return pipeline.inputs[field].item_type
     types: set[str] = set()
-    for example in used_by(pipeline, pipeline.steps[source], None):
+    for example in candidates(pipeline, pipeline.steps[source], None):
         manifest = _find(document, at, example, lookup)
         if field not in manifest.outputs:
             hint = did_you_mean(field, manifest.outputs)
@@ -196,11 +227,55 @@ def source_type(
     return types.pop()
 
 
-def _is_list(pipeline: PipelineManifest, value: str) -> bool:
-    """Is it an input of type list? Outputs are single."""
+def item_type(
+    pipeline: PipelineManifest, document: Located, lookup: Lookup, at: Location, value: str
+) -> str:
+    """Type of the items that a foreach takes from `value`; ANY for those of a JSON list, which
+    nobody knows before there are any."""
+    kind = source_type(pipeline, document, lookup, at, value)
     reference = parse_reference(value)
     assert reference is not None
-    return reference[0] == "inputs" and pipeline.inputs[reference[1]].type == "list"
+    if _is_list(pipeline, value):
+        return ANY if kind == "json" and reference[0] == "inputs" else kind
+    if kind != "json":
+        hint = "foreach takes a list, or json that holds one"
+        raise document.error(at, f"{value} is {kind}, not a list", hint)
+    return ANY
+
+
+def _is_list(pipeline: PipelineManifest, value: str, items: Mapping[str, str] = NO_ITEMS) -> bool:
+    """Is it an input of type list, or made by a step that runs for each of some items?"""
+    reference = parse_reference(value)
+    assert reference is not None
+    source, field = reference
+    if source in items:
+        return False
+    if source == "inputs":
+        return pipeline.inputs[field].type == "list"
+    return bool(pipeline.steps[source].foreach)
+
+
+def _check_formats(
+    pipeline: PipelineManifest, document: Located, lookup: Lookup, value: str
+) -> None:
+    """What takes over can write every format that may be asked for by then."""
+    reference = parse_reference(value)
+    assert reference is not None
+    step = pipeline.steps[reference[0]]
+    for wanted in used_by(pipeline, step, None):
+        asked = formats_of(output_spec(lookup(wanted), reference[1], lookup))
+        for index, other in enumerate(step.fallback):
+            has = formats_of(output_spec(lookup(other), reference[1], lookup))
+            if missing := [name for name in asked if name not in has]:
+                raise document.error(
+                    ("steps", reference[0], "fallback", index),
+                    f"{other} cannot write {reference[1]!r} as .{missing[0]}, which {wanted} can",
+                )
+
+
+def formats_of(spec: OutputSpec) -> tuple[str, ...]:
+    """Extensions in which an output can be written; empty when that is left to who asks."""
+    return () if spec.type in ("file", "directory") else spec.formats or extensions_for(spec.type)
 
 
 def output_spec(
@@ -224,6 +299,8 @@ def fits(given: str, spec: InputSpec) -> bool:
     wanted = spec.item_type
     if given == wanted:
         return True
+    if given == ANY:  # a path in somebody's JSON is no reference: files come from steps and inputs
+        return wanted not in FILE_TYPES
     if wanted == "file":
         return given in FILE_TYPES - {"directory"}
     return (given, wanted) in (("choice", "string"), ("string", "choice"), ("integer", "number"))

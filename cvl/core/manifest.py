@@ -160,6 +160,15 @@ class Step:
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
     uses: str
     with_: dict[str, Any] = field(default_factory=dict)
+    foreach: dict[str, str] = field(default_factory=dict)
+    """One name for the item, and where the items come from: `{scene: ${script.scenes}}`, a list
+    input, a json output that holds a list, or the outputs of another step with foreach. Each item
+    is a step of its own; the outputs become lists, in order."""
+    at_once: int = 4
+    """Items of a foreach that run side by side, at most."""
+    fallback: tuple[str, ...] = ()
+    """Examples that take over, in order, when the one in `uses` has no GPU, memory, disk or weights
+    here, when the engine fails, or when it runs out of memory. Each takes the same inputs."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cvl.core.graph import check_graph, used_by
+from cvl.core.graph import candidates, check_graph
 from cvl.core.manifest import Manifest, ModelManifest, PipelineManifest
 from cvl.ops.build import Image, context_of, ensure_image
 from cvl.ops.examples import Catalog, Example
@@ -38,6 +38,6 @@ def models_of(catalog: Catalog, example: Example) -> dict[str, Example]:
     check_graph(manifest, example.document, lookup)
     found: dict[str, Example] = {}
     for step in manifest.steps.values():
-        for name in used_by(manifest, step, None):
+        for name in candidates(manifest, step, None):
             found.update(models_of(catalog, catalog.find(name)))
     return found

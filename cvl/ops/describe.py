@@ -26,11 +26,14 @@ from cvl.ops.examples import Catalog, Example
 
 @dataclass(frozen=True)
 class StepInfo:
-    """A step of a pipeline: the examples it may use, and what it is given."""
+    """A step of a pipeline: the examples it may use, what it is given, the items that it runs
+    for, and what may take over."""
 
     name: str
     uses: tuple[str, ...]
     given: dict[str, Any]
+    foreach: dict[str, str]
+    fallback: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,9 @@ def _steps(manifest: Manifest) -> tuple[StepInfo, ...]:
     if not isinstance(manifest, PipelineManifest):
         return ()
     return tuple(
-        StepInfo(name, tuple(used_by(manifest, step, None)), step.with_)
+        StepInfo(
+            name, tuple(used_by(manifest, step, None)), step.with_, step.foreach, step.fallback
+        )
         for name, step in manifest.steps.items()
     )
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvl.core.graph import order, used_by
-from cvl.core.manifest import ModelManifest, PipelineManifest
+from cvl.core.manifest import ModelManifest, PipelineManifest, Step
 from cvl.core.plain import to_plain
+from cvl.core.references import parse_reference
 from cvl.ops.examples import Catalog, Example
+from cvl.ops.items import Item
+from cvl.ops.known import inner_values, known_items, known_value
 from cvl.ops.request import Checked
 from cvl.store.staging import CheckedFile
 
@@ -21,34 +24,67 @@ class DryRun:
     text: str
 
 
+@dataclass(frozen=True)
+class _Planned:
+    """An example with what is known of its inputs; the outermost pipeline has no name."""
+
+    catalog: Catalog
+    example: Example
+    name: str
+    values: dict[str, Any]
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """Without what is yet to be made, which is shown as the reference that it is."""
+        return {name: v for name, v in self.values.items() if parse_reference(v) is None}
+
+
 def plan_of(catalog: Catalog, checked: Checked) -> DryRun:
     """The steps in order, with what is known of their inputs before anything ran."""
     example = checked.request.example
-    steps = _steps(catalog, example, checked.values, "")
+    steps = _steps(_Planned(catalog, example, "", checked.values))
     outputs = {name: str(target.path) for name, target in checked.targets.items()}
     data = {"dry_run": True, "example": example.name, "steps": steps, "outputs": outputs}
-    lines = [f"{example.name}: {len(steps)} container{'s' if len(steps) != 1 else ''}"]
+    many = "s" if len(steps) != 1 else ""
+    least = "at least " if any(step["foreach"] for step in steps) else ""
+    lines = [f"{example.name}: {least}{len(steps)} container{many}"]
     for step in steps:
         lines.append(f"  {step['step']}: {step['example']} ({step['folder']})")
         lines += [f"    {name} = {value}" for name, value in step["inputs"].items()]
+        lines += [f"    for each of {step['foreach']}"] if step["foreach"] else []
+        lines += [f"    else {other}" for other in step["fallback"]]
     lines += [f"  {name} -> {path}" for name, path in outputs.items()]
     return DryRun(data, "\n".join(lines))
 
 
 def _steps(
-    catalog: Catalog, example: Example, values: dict[str, Any], prefix: str
+    node: _Planned, foreach: str = "", fallback: tuple[str, ...] = ()
 ) -> list[dict[str, Any]]:
-    manifest = example.manifest
+    manifest = node.example.manifest
     if isinstance(manifest, ModelManifest):
-        return [_model(example, manifest, prefix or example.name, values)]
-    assert isinstance(manifest, PipelineManifest)
+        told = {"foreach": foreach, "fallback": list(fallback)}
+        return [{**_model(node.example, manifest, node.name or manifest.name, node.values), **told}]
     steps: list[dict[str, Any]] = []
-    for name in order(manifest, example.document):
+    for name in order(manifest, node.example.document):
         step = manifest.steps[name]
-        used = catalog.find(used_by(manifest, step, values)[0])
-        given = {key: _resolved(value, values) for key, value in step.with_.items()}
-        steps += _steps(catalog, used, given, f"{prefix}.{name}" if prefix else name)
+        for item in known_items(step, node.known):
+            unknown = next(iter(step.foreach.values()), "") if item is None else ""
+            within = _inner(node, manifest, name, step, item)
+            steps += _steps(within, unknown or foreach, (*step.fallback, *fallback))
     return steps
+
+
+def _inner(
+    node: _Planned, manifest: PipelineManifest, name: str, step: Step, item: Item | None
+) -> _Planned:
+    used = node.catalog.find(used_by(manifest, step, node.known)[0])
+    given = {key: _resolved(value, step, node.values, item) for key, value in step.with_.items()}
+    full_name = f"{node.name}.{name}" if node.name else name
+    if step.foreach:
+        full_name += ".*" if item is None else f".{item.index}"
+    if isinstance(used.manifest, PipelineManifest):
+        given = inner_values(used.manifest, given)
+    return _Planned(node.catalog, used, full_name, given)
 
 
 def _model(
@@ -66,11 +102,13 @@ def _model(
     }
 
 
-def _resolved(value: Any, values: dict[str, Any]) -> Any:
-    """`${inputs.x}` is known already; what a step makes is not."""
-    if isinstance(value, str) and value.startswith("${inputs."):
-        return values.get(value[9:-1])
-    return value
+def _resolved(value: Any, step: Step, values: dict[str, Any], item: Item | None) -> Any:
+    """`${inputs.x}` and items of a given list are known already; what a step makes is not."""
+    reference = parse_reference(value)
+    if reference is None:
+        return value
+    known = known_value(value, step, values, item)
+    return value if known is None and reference[0] != "inputs" else known
 
 
 def _shown(value: Any) -> Any:

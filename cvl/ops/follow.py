@@ -42,7 +42,7 @@ class BoundedLog:
         try:
             if self._size > LOG_BYTES:
                 self._stream.close()
-                self.path.replace(self.path.with_suffix(".1.log"))
+                self.path.replace(self.path.with_name(self.path.name + ".old"))
                 self._stream, self._size = self.path.open("ab", buffering=0), 0
             self._stream.write(chunk)
             self._size += len(chunk)

@@ -3,16 +3,17 @@ inputs, and options of steps. A wrong one is refused with the other bad inputs, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cvl.core.graph import used_by
 from cvl.core.inputs import coerce
-from cvl.core.manifest import Manifest, PipelineManifest
+from cvl.core.manifest import Manifest, PipelineManifest, Step
 from cvl.core.names import did_you_mean
 from cvl.core.references import parse_reference
 from cvl.errors import InputError
-from cvl.ops.examples import Catalog
+from cvl.ops.examples import Catalog, Example
+from cvl.ops.items import Item, items_of
 from cvl.store.staging import CheckedFile, open_files
 
 
@@ -31,19 +32,57 @@ def check_steps(
                 code="unknown_step",
             )
     for name, step in pipeline.steps.items():
-        example = catalog.find(used_by(pipeline, step, values)[0])
-        given = {key: _known(value, values) for key, value in step.with_.items()}
-        _check_step(name, example.manifest, given, overrides.get(name, {}))
-        if isinstance(example.manifest, PipelineManifest):
-            check_steps(catalog, example.manifest, given, {})
+        used = used_by(pipeline, step, values)
+        if len(used) > 1:
+            continue  # an item says which one
+        example = catalog.find(used[0])
+        for item in known_items(step, values):
+            try:
+                _check_item(catalog, example, name, step, values, overrides, item)
+            except InputError as error:
+                raise (error if item is None else item.named(error, name)) from None
 
 
-def _known(value: Any, values: Mapping[str, Any]) -> Any:
-    """The value behind a reference to an input; None for what a step has yet to make."""
+def _check_item(
+    catalog: Catalog,
+    example: Example,
+    name: str,
+    step: Step,
+    values: Mapping[str, Any],
+    overrides: Mapping[str, Mapping[str, Any]],
+    item: Item | None,
+) -> None:
+    given = {key: known_value(value, step, values, item) for key, value in step.with_.items()}
+    options = overrides.get(name, {})
+    _check_step(name, example.manifest, given, options)
+    if isinstance(example.manifest, PipelineManifest):
+        inner = inner_values(example.manifest, {**given, **options})
+        check_steps(catalog, example.manifest, inner, {})
+
+
+def known_items(step: Step, values: Mapping[str, Any]) -> Sequence[Item | None]:
+    """The items of a foreach; one None where there is none, or nobody knows them yet."""
+    source = next(iter(step.foreach.values()), None)
+    value = known_value(source, step, values)
+    return [None] if source is None or value is None else items_of(source, value)
+
+
+def known_value(value: Any, step: Step, values: Mapping[str, Any], item: Item | None = None) -> Any:
+    """The value behind a reference to an input or to an item; None for what a step has yet to
+    make."""
     reference = parse_reference(value)
     if reference is None:
         return None if isinstance(value, list) else value
-    return values[reference[1]] if reference[0] == "inputs" else None
+    source, field = reference
+    if source in step.foreach:
+        return None if item is None else item.field(field)
+    return values.get(field) if source == "inputs" else None
+
+
+def inner_values(manifest: Manifest, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Inputs of an example that a step uses, as far as they are known; None for the others. A
+    default stands for what is not given, not for what is not known yet."""
+    return {name: given.get(name, spec.default) for name, spec in manifest.inputs.items()}
 
 
 def _check_step(

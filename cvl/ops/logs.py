@@ -15,7 +15,7 @@ from cvl.errors import UserError
 
 CHUNK = 64 << 10
 LONGEST_LINE = 4096
-OLDER = ".1.log"
+OLDER = ".old"
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class StepLog:
 
     @property
     def older(self) -> Path:
-        return self.path.with_suffix(OLDER)
+        return self.path.with_name(self.path.name + OLDER)
 
 
 def step_logs(folder: Path, step: str = "") -> list[StepLog]:
     """Logs of a run in the order in which their steps last wrote; all, or that of one step."""
     with contextlib.suppress(OSError):
-        paths = [p for p in folder.glob("*.log") if not p.name.endswith(OLDER) and p.is_file()]
+        paths = [p for p in folder.glob("*.log") if p.is_file()]
         logs = [StepLog(p.name.removesuffix(".log"), p) for p in sorted(paths, key=_written)]
         return [log for log in logs if step in ("", log.step)]
     return []

@@ -62,13 +62,19 @@ def choose_gpus(session: Session, manifest: ModelManifest, asked: str | None) ->
     if not gpus and needs.gpu == "optional" and asked is None:
         session.report.message(f"{manifest.name}: no GPU here, running on the CPU")
         return NO_GPU
-    wanted = select(asked or str(max(1, needs.gpus)), gpus)
-    chosen = [gpu for gpu in gpus if gpu.uuid in wanted.candidates]
-    _check_capability(needs, chosen)
+    wanted, chosen = select_gpus(needs, asked, gpus)
     # A GPU that does not tell its memory (integrated ones) is taken at its word: nothing to fit.
     told = all(gpu.memory_total for gpu in chosen)
     free = min(gpu.memory_free for gpu in chosen) / GB if told else None
     return GpuChoice(wanted, free, f"sm{chosen[0].compute_capability.replace('.', '')}")
+
+
+def select_gpus(needs: Resources, asked: str | None, gpus: list[Gpu]) -> tuple[Wanted, list[Gpu]]:
+    """What to lease, and the GPUs that it may be; GpuError when they are too few or too old."""
+    wanted = select(asked or str(max(1, needs.gpus)), gpus)
+    chosen = [gpu for gpu in gpus if gpu.uuid in wanted.candidates]
+    _check_capability(needs, chosen)
+    return wanted, chosen
 
 
 def _check_capability(needs: Resources, gpus: list[Gpu]) -> None:

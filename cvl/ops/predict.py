@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cvl.core.names import canonical
 from cvl.errors import Cancelled, CvlError
 from cvl.ops.examples import Catalog
-from cvl.ops.node import Node, NodeResult, run_node
+from cvl.ops.node import Fallback, Node, NodeResult
+from cvl.ops.pipeline import run_node
 from cvl.ops.reap import reap_quietly
 from cvl.ops.request import Checked, Request, check_request, new_run_id
 from cvl.ops.session import Session
@@ -35,6 +37,12 @@ class RunResult:
     seconds: float
     log: str
     warnings: list[str] = field(default_factory=list)
+    fallbacks: tuple[Fallback, ...] = ()
+
+    @property
+    def degraded(self) -> bool:
+        """Did another example make a part of it than the one that was wanted?"""
+        return bool(self.fallbacks)
 
 
 def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> RunResult:
@@ -56,8 +64,14 @@ def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> Ru
         steps=result.steps,
         seconds=time.monotonic() - started,
         log=str(run_folder(session, checked.run)),
-        warnings=[text for step in result.steps.values() for text in step.warnings],
+        warnings=_warnings(result),
+        fallbacks=result.fallbacks,
     )
+
+
+def _warnings(result: NodeResult) -> list[str]:
+    taken = [fallback.text for fallback in result.fallbacks]
+    return taken + [text for step in result.steps.values() for text in step.warnings]
 
 
 def run_folder(session: Session, run: str) -> Path:
@@ -157,5 +171,6 @@ def run_plan(
         seed=checked.seed,
         run=checked.run,
         overrides=request.overrides,
+        named=frozenset(canonical(name) for name in request.inputs),
     )
     return run_checked(session, checked, verb, node)

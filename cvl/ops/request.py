@@ -41,6 +41,8 @@ class Options:
     use_cache: bool = True
     timeout_s: float | None = None
     seed: int | None = None
+    fallback: bool = False
+    """Let another example take over although the user named one."""
 
 
 @dataclass(frozen=True)

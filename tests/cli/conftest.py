@@ -100,9 +100,10 @@ def make_example(folder: Path, name: str, text: str) -> Path:
 
 
 def logs_in(home: Path, run: str, **files: str | bytes) -> None:
-    """Write logs of a run below a CVL_HOME: step="text", step__1 for the older half."""
+    """Write logs of a run below a CVL_HOME: step="text", step__old for the older half."""
     folder = home / "state" / "runs" / run
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         data = text.encode() if isinstance(text, str) else text
-        (folder / f"{name.replace('__', '.')}.log").write_bytes(data)
+        step, _, half = name.partition("__")
+        (folder / f"{step}.log{half and '.old'}").write_bytes(data)

@@ -171,7 +171,7 @@ def test_logs_are_made_harmless(bare: Run, start: Start, tmp_path: Path) -> None
 
 def test_logs_of_steps(bare: Run, start: Start, tmp_path: Path) -> None:
     start(RUN, "polite")
-    logs_in(tmp_path / "home", RUN, first="1\n", second="2\n", second__1="old\n")
+    logs_in(tmp_path / "home", RUN, first="1\n", second="2\n", second__old="old\n")
     assert bare("logs", RUN).stdout == "first | 1\nsecond | old\nsecond | 2\n"
     assert bare("logs", RUN, "second").stdout == "old\n2\n"
     result = bare("logs", RUN, "secnd")
@@ -180,7 +180,7 @@ def test_logs_of_steps(bare: Run, start: Start, tmp_path: Path) -> None:
 
 def test_logs_as_json(bare: Run, start: Start, tmp_path: Path) -> None:
     start(RUN, "polite")
-    logs_in(tmp_path / "home", RUN, first="x" * (3 << 20), second__1="old\n", second="new\n")
+    logs_in(tmp_path / "home", RUN, first="x" * (3 << 20), second__old="old\n", second="new\n")
     data = envelope_of(bare("logs", "last", "--json"), "logs")["data"]
     logs = {log["step"]: log for log in data["logs"]}
     assert (len(logs["first"]["text"]), logs["first"]["whole"]) == (1 << 20, False)
@@ -237,7 +237,7 @@ def test_follow_until_the_end(
         with (folder / "one.log").open("a") as stream:
             stream.write("c\nhalf of ")
         assert following.stdout.readline() == "one | c\n"
-        (folder / "one.log").rename(folder / "one.1.log")
+        (folder / "one.log").rename(folder / "one.log.old")
         logs_in(tmp_path / "home", RUN, one="a line\nlast")
         assert following.stdout.readline() == "one | half of a line\n"
         assert following.poll() is None

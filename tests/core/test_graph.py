@@ -95,6 +95,117 @@ def test_one_value_and_lists_of_references_go_into_a_list() -> None:
     check(both, "movie", {"echo": MODEL, "film": many})
 
 
+SCRIPT = """\
+name: script
+summary: Scenes
+license: {code: Apache-2.0}
+inputs: {}
+outputs:
+  scenes: {type: json, default: scenes.json}
+  sound: {type: audio, default: sound.wav}
+"""
+JOIN = """\
+name: join
+summary: One of many
+license: {code: Apache-2.0}
+inputs:
+  parts: {type: list, of: audio}
+outputs:
+  sound: {type: audio, default: sound.wav}
+"""
+SCENES = """\
+name: movie
+kind: pipeline
+summary: A sound per scene, in a row
+inputs:
+  names: {type: list, of: string}
+  photos: {type: list, of: image, optional: true}
+  facts: {type: json, optional: true}
+steps:
+  script: {uses: script}
+  voice: {uses: echo, foreach: {scene: "${script.scenes}"}, with: {text: "${scene.text}"}}
+  final: {uses: join, with: {parts: "${voice.speech}"}}
+outputs:
+  sound: ${final.sound}
+  noise: ${script.sound}
+"""
+MANY = {**OTHERS, "script": SCRIPT, "join": JOIN, "other": MODEL.replace("echo", "other")}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("${scene.text}", "${scene}"),
+        (
+            'script.scenes}"}, with: {text: "${scene.text}',
+            'inputs.names}"}, with: {text: "${scene}',
+        ),
+        ("${script.scenes}", "${inputs.facts}"),
+        ("uses: echo,", "uses: echo, fallback: [other],"),
+        ("uses: echo,", "uses: echo, at_once: 2,"),
+    ],
+)
+def test_a_step_for_each_item_gives_a_list(right: str, wrong: str) -> None:
+    assert right in SCENES
+    pipeline = check(SCENES.replace(right, wrong, 1), "movie", MANY)
+    assert dependencies(pipeline.steps["voice"]) <= {"script"}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "line", "said"),
+    [
+        ('{parts: "${voice.speech}"}', '{parts: ["${voice.speech}"]}', 11, "is a list, and one"),
+        ("${final.sound}", "${voice.speech}", 13, "${voice.speech} is a list"),
+        ("${script.scenes}", "${script.sound}", 10, "${script.sound} is audio, not a list"),
+        ("${script.scenes}", "${script.scene}", 10, "has no output 'scene'"),
+        ("${script.scenes}", "${voice.speech}", 10, "in a circle"),
+        ("${script.scenes}", "scenes.json", 10, "is not a reference to a list"),
+        ("${script.scenes}", "${scene.x}", 10, "names no step"),
+        ("{scene:", "{script:", 10, "'script' is the name of something else here"),
+        ("{scene:", "{inputs:", 10, "'inputs' is the name of something else here"),
+        ("{scene:", '{other: "${inputs.names}", scene:', 10, "one name for the item"),
+        ("${scene.text}", "${scen.text}", 10, "names no step of this pipeline"),
+        ("${scene.text}", "${voice}", 10, "is not a reference"),
+        ("${script.scenes}", "${inputs.names}", 10, "${scene} is string: it has no fields"),
+        ("uses: echo,", "uses: echo, at_once: 0,", 10, "one at least"),
+        ("uses: echo,", "uses: echo, fallback: [echo],", 10, "is not another example"),
+        ("uses: echo,", 'uses: echo, fallback: ["${inputs.names}"],', 10, "is not another"),
+        ("uses: echo,", "uses: echo, fallback: [film],", 10, "film has no input 'text'"),
+        ("uses: echo,", "uses: echo, fallback: [ecko],", 10, "there is no example 'ecko'"),
+        ("uses: echo,", "uses: echo, fallback: [quiet],", 10, "quiet has no input 'text'"),
+        ("uses: echo,", "uses: echo, fallback: [silent],", 11, "audio or image, depending"),
+        ("uses: echo,", "uses: echo, falback: [other],", 10, "unknown key 'falback'"),
+    ],
+)
+def test_a_foreach_or_a_fallback_that_does_not_fit_is_named(
+    right: str, wrong: str, line: int, said: str
+) -> None:
+    assert right in SCENES
+    picture = MODEL.replace("audio, default: speech.wav", "image, default: s.png")
+    silent = picture.replace("echo", "silent")
+    others = {**MANY, "quiet": JOIN.replace("join", "quiet"), "silent": silent}
+    found, message, _ = refused(SCENES.replace(right, wrong, 1), others)
+    assert said in message
+    assert found == line
+
+
+def test_a_file_never_comes_from_a_path_in_json() -> None:
+    given = 'audio: "${scene.path}", image: "${inputs.photos}"'
+    text = SCENES.replace("uses: echo", "uses: film").replace('text: "${scene.text}"', given)
+    message = refused(text, MANY)[1]
+    assert message == "${scene.path} is a value of JSON, but 'audio' of film is audio"
+
+
+def test_what_takes_over_can_write_the_same_formats() -> None:
+    text = SCENES.replace("uses: join,", "uses: join, fallback: [only],")
+    only = JOIN.replace("join", "only").replace("sound.wav}", "sound.wav, formats: [wav]}")
+    line, message, _ = refused(text, {**MANY, "only": only})
+    assert line == 11
+    assert message.startswith("only cannot write 'sound' as .") and "which join can" in message
+    both = JOIN.replace("sound.wav}", "sound.wav, formats: [wav]}")
+    check(text, "movie", {**MANY, "only": only, "join": both})
+
+
 CHOICE = PIPELINE.replace(
     "  portrait:", "  maker: {type: choice, choices: [film, still]}\n  portrait:"
 ).replace("uses: film", 'uses: "${inputs.maker}"')

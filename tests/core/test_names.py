@@ -79,6 +79,7 @@ def test_our_own_line_breaks_stay() -> None:
 
 def test_references_are_identifiers_as_a_whole() -> None:
     assert parse_reference("${talk.video}") == ("talk", "video")
-    for wrong in ("${talk.video} ", "${talk}", "${a.b.c}", "${../x.y}", "$talk.video", 3, None):
+    assert parse_reference("${scene}") == ("scene", "")
+    for wrong in ("${talk.video} ", "${a.b.c}", "${talk.}", "${../x.y}", "$talk.video", 3, None):
         assert parse_reference(wrong) is None
     assert list(references_in(["${a.b}", 1, "${c.d}"])) == [("a", "b"), ("c", "d")]

@@ -90,6 +90,7 @@ class Bench:
         *,
         output: str = "result.txt",
         session: Session | None = None,
+        steps: dict[str, dict[str, Any]] | None = None,
         **options: Any,
     ) -> RunResult:
         """Run an example; what is no option of the runner is an input."""
@@ -98,6 +99,7 @@ class Bench:
             example=self.catalog.find(example),
             inputs=options,
             outputs={"": str(self.folder / output)},
+            overrides=steps or {},
             options=Options(**known),
         )
         return run_request(session or self.session, self.catalog, request)

@@ -334,7 +334,7 @@ def test_a_log_keeps_its_newest_part_and_never_grows_past_twice_its_limit(
     for number in range(1000):
         log.write(b"%05d\n" % number)
     log.close()
-    text = (tmp_path / "talk.1.log").read_text() + (tmp_path / "talk.log").read_text()
+    text = (tmp_path / "talk.log.old").read_text() + (tmp_path / "talk.log").read_text()
     assert len(text) <= 2100
     numbers = [int(line) for line in text.split()]
     assert numbers == list(range(numbers[0], 1000))

@@ -44,6 +44,9 @@ def _runner_params() -> list[click.Parameter]:
         click.option("--no-cache", is_flag=True, help="Run although the result is known."),
         click.option("--explain", is_flag=True, help="Say field by field why each step runs."),
         click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
+        click.option(
+            "--fallback", is_flag=True, help="Let another example take over from one you named."
+        ),
         click.option("--timeout", type=click.FloatRange(min=0.001), metavar="S", help="Per step."),
         click.option("--progress", type=click.Choice(PROGRESS), help="How progress is shown."),
         click.option("-q", "--quiet", is_flag=True, help="Print the output path, nothing else."),
@@ -193,4 +196,5 @@ def _options(values: dict[str, Any], config: Config) -> Options:
         use_cache=not values["no_cache"],
         timeout_s=values["timeout"],
         seed=values["seed"],
+        fallback=values["fallback"],
     )

@@ -1,0 +1,96 @@
+"""Before the first step of a pipeline starts: has this machine what every step needs? A GPU that is
+missing is told now, not after an hour of other steps."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from cvl.core.manifest import ModelManifest, PipelineManifest, Step
+from cvl.errors import CvlError
+from cvl.machine.gpus import Gpu, read_gpus
+from cvl.ops.fallback import FALLS_BACK, may_run, named_within, with_offer
+from cvl.ops.known import inner_values, known_value
+from cvl.ops.node import Node
+from cvl.ops.place import check_memory, select_gpus
+from cvl.ops.session import Session
+
+
+@dataclass(frozen=True)
+class _Machine:
+    session: Session
+    gpus: Callable[[], list[Gpu]]
+
+
+def admit(session: Session, node: Node) -> None:
+    """Raise GpuError or EngineError, naming the step, when neither the example of a step nor one
+    that may take over can run here."""
+    manifest = node.manifest
+    assert isinstance(manifest, PipelineManifest)
+    _admit_pipeline(_Machine(session, cache(read_gpus)), node, manifest)
+
+
+def _admit_pipeline(machine: _Machine, node: Node, manifest: PipelineManifest) -> None:
+    for name, step in manifest.steps.items():
+        _admit_step(machine, node, manifest, name, step)
+
+
+def _admit_step(
+    machine: _Machine, node: Node, manifest: PipelineManifest, name: str, step: Step
+) -> None:
+    """One of the examples has to do. Which one a step uses may be known later only, when it comes
+    with an item: then each that it may be."""
+    first: CvlError | None = None
+    for example in may_run(node, manifest, step):
+        try:
+            _admit(machine, _inner(node, name, step, example))
+        except FALLS_BACK as error:
+            first = first or error
+        else:
+            return
+    if first is not None:
+        raise with_offer(first, node, step)
+
+
+def _admit(machine: _Machine, node: Node) -> None:
+    manifest = node.manifest
+    if isinstance(manifest, PipelineManifest):
+        _admit_pipeline(machine, node, manifest)
+        return
+    try:
+        _admit_model(machine, manifest, node.options.gpus)
+    except CvlError as error:
+        named = copy.copy(error)
+        named.message = f"{node.step} ({manifest.name}): {error.message}"
+        named.args = (named.message,)
+        raise named from None
+
+
+def _admit_model(machine: _Machine, manifest: ModelManifest, asked: str | None) -> None:
+    needs = manifest.resources
+    check_memory(machine.session, needs)
+    if needs.gpu == "none" or asked == "none":
+        return
+    gpus = machine.gpus()
+    if gpus or needs.gpu == "required" or asked is not None:
+        select_gpus(needs, asked, gpus)
+
+
+def _inner(node: Node, name: str, step: Step, used: str) -> Node:
+    """A step's node as far as it is known now."""
+    example = node.catalog.find(used)
+    options: Mapping[str, Any] = node.overrides.get(name, {})
+    given = {key: known_value(value, step, node.values) for key, value in step.with_.items()}
+    full_name = f"{node.prefix}{name}"
+    return replace(
+        node,
+        example=example,
+        step=full_name,
+        prefix=f"{full_name}.",
+        values=inner_values(example.manifest, {**given, **options}),
+        overrides={},
+        named=named_within(node, step, options),
+    )
