@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cvl.cli.terminal import Terminal
+from cvl.core.plain import to_plain
 from cvl.errors import CvlError
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.request import Options, Request, check_request, new_run_id
@@ -104,6 +105,8 @@ def run_data(result: RunResult) -> dict[str, Any]:
                 "seed": step.seed,
                 "seconds": round(step.seconds, 3),
                 "metrics": step.metrics,
+                "offload": step.offload,
+                "attempts": [to_plain(attempt) for attempt in step.attempts],
             }
             for name, step in result.steps.items()
         },
