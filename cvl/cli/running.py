@@ -112,6 +112,8 @@ def run_data(result: RunResult) -> dict[str, Any]:
                 "seed": step.seed,
                 "seconds": round(step.seconds, 3),
                 "metrics": step.metrics,
+                "offload": step.offload,
+                "attempts": [to_plain(attempt) for attempt in step.attempts],
             }
             for name, step in result.steps.items()
         },

@@ -249,8 +249,16 @@ class BuildData(Shape):
     images: list[BuiltImage]
 
 
+class AttemptShape(Shape):
+    """A container that ran. `error`: code of the out-of-memory that it ended with, or empty."""
+
+    offload: str
+    error: str
+
+
 class StepDone(Shape):
-    """`image` is empty when the result was cached and no image was needed."""
+    """`image` is empty when the result was cached and no image was needed; then no attempt gave it.
+    `offload`: the mode that it was made or found with."""
 
     cached: bool
     key: str
@@ -258,6 +266,8 @@ class StepDone(Shape):
     seed: int
     seconds: float
     metrics: dict[str, float]
+    offload: str
+    attempts: list[AttemptShape]
 
 
 class FallbackShape(Shape):

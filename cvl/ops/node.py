@@ -13,10 +13,11 @@ from cvl.core.manifest import Manifest, ModelManifest
 from cvl.core.plan import OutputRequest, Placement
 from cvl.ops.build import context_of
 from cvl.ops.examples import Catalog, Example
-from cvl.ops.place import choose_gpus, make_spec
+from cvl.ops.ladder import ladder_for, run_ladder
+from cvl.ops.place import check_memory, choose_gpus, make_spec
 from cvl.ops.request import Options, secrets_for
 from cvl.ops.session import Session, inside_folder
-from cvl.ops.step import StepContext, StepResult, run_step, this_user
+from cvl.ops.step import StepContext, StepResult, this_user
 from cvl.store.dirs import make_private
 from cvl.store.outputs import Produced
 
@@ -83,7 +84,9 @@ def run_model(
     folder = make_private(work / node.step)
     build = context_of(session, manifest, node.example.folder)
     gpus = choose_gpus(session, manifest, node.options.gpus)
-    spec = make_spec(session, node, manifest, build.digest, gpus, folder)
+    check_memory(session, manifest.resources)
+    ladder = ladder_for(session, manifest, node.values, node.options.offload, gpus)
+    spec = make_spec(session, node, manifest, build.digest, gpus.device, ladder.start, folder)
     uid, gid, groups = this_user()
     jit = session.dirs.jit / f"{manifest.name}-{build.digest[:20]}-{gpus.arch}"
     placement = Placement(node.run, uid, gid, groups, str(folder), str(inside_folder()), str(jit))
@@ -97,5 +100,5 @@ def run_model(
         use_cache=node.options.use_cache,
         before_work=before_work,
     )
-    result = run_step(session, spec, placement, context)
+    result = run_ladder(session, ladder, spec, placement, context)
     return NodeResult(result.outputs, {node.step: result})

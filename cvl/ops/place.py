@@ -1,4 +1,4 @@
-"""From a node to a StepSpec: stage its files, choose its GPUs, offload rung and limits."""
+"""From a node to a StepSpec: stage its files, choose its GPUs and limits."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cvl.core.manifest import ModelManifest, Resources
-from cvl.core.offload import choose
+from cvl.core.manifest import ModelManifest, OffloadRung, Resources
 from cvl.core.plan import Limits, StagedFile, StepSpec, input_file_name
 from cvl.errors import EngineError, GpuError
 from cvl.machine.gpus import Gpu, read_gpus
@@ -96,11 +95,15 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def make_spec(
-    session: Session, node: Node, manifest: ModelManifest, digest: str, gpus: GpuChoice, work: Path
+    session: Session,
+    node: Node,
+    manifest: ModelManifest,
+    digest: str,
+    device: str,
+    rung: OffloadRung,
+    work: Path,
 ) -> StepSpec:
     """Stage the node's files into `work`/inputs and say what the step is."""
-    check_memory(session, manifest.resources)
-    rung = choose(manifest.offload, node.options.offload, gpus.free_vram_gb)
     folder = make_private(work / "inputs")
     inputs = {name: _staged(name, value, folder) for name, value in node.values.items()}
     return StepSpec(
@@ -111,7 +114,7 @@ def make_spec(
         outputs=node.outputs,
         seed=node.seed,
         seed_given=node.options.seed is not None,
-        device=gpus.device,
+        device=device,
         dtype="auto",
         offload=rung.mode,
         exact_offload=rung.exact,

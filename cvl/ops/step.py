@@ -15,6 +15,7 @@ from pathlib import Path
 from cvl import faultpoint
 from cvl.core import owner as labels
 from cvl.core.manifest import ModelManifest
+from cvl.core.offload import Attempt
 from cvl.core.outcome import Ending, failure_of, warning_of
 from cvl.core.plan import Placement, StepSpec, request_for, step_key
 from cvl.core.policy import GRACE_S, container_for, container_user
@@ -50,7 +51,7 @@ class StepContext:
 @dataclass(frozen=True)
 class StepResult:
     """A finished step. seed: the one that made the outputs; seconds: wall time of the container, 0
-    when cached."""
+    when cached; offload: the mode of the step; attempts: the containers that ran for it."""
 
     outputs: dict[str, Produced]
     cached: bool
@@ -61,6 +62,8 @@ class StepResult:
     seconds: float = 0
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    offload: str = "none"
+    attempts: tuple[Attempt, ...] = ()
 
 
 def run_step(

@@ -8,18 +8,20 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
+from cvl.core.offload import Peak
 from cvl.core.owner import Owner
 from cvl.errors import DiskFullError, StateError
 from cvl.store.atomic import mount_of
 from cvl.store.dirs import make_private
 from cvl.store.locks import held
 
-VERSION = 1
+VERSION = 2
 RUNNING, OK, FAILED, CANCELLED, INTERRUPTED = "running", "ok", "failed", "cancelled", "interrupted"
-_SCHEMA = """
+_VERSIONS = (
+    """
 CREATE TABLE runs (
   id TEXT PRIMARY KEY, example TEXT NOT NULL, verb TEXT NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('running','ok','failed','cancelled','interrupted')),
@@ -29,7 +31,15 @@ CREATE TABLE runs (
 CREATE TABLE scratch (run TEXT NOT NULL REFERENCES runs(id), path TEXT NOT NULL);
 CREATE TABLE images (
   context TEXT NOT NULL, image TEXT NOT NULL, made REAL NOT NULL, PRIMARY KEY (context, image));
-"""
+""",
+    """
+CREATE TABLE peaks (
+  example TEXT NOT NULL, device TEXT NOT NULL, size INTEGER NOT NULL, mode TEXT NOT NULL,
+  gpu INTEGER NOT NULL, container INTEGER NOT NULL,
+  PRIMARY KEY (example, device, size, mode));
+""",
+)
+"""What each version added to the one before it."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +59,27 @@ class RunRecord:
     outputs: dict[str, str]
 
 
+@dataclass(frozen=True)
+class PeakKey:
+    """What the memory that a mode takes depends on: an example, where it runs, and how large its
+    inputs are."""
+
+    example: str
+    device: str
+    size: int
+
+
 class Records:
     """The run database of one CVL_HOME. Every write is one transaction."""
 
     def __init__(self, path: Path) -> None:
         make_private(path.parent)
         self.path = path
-        if self._version() == 0:
+        if self._version() < VERSION:
             # Changing to WAL fails at once when another process does it too, however long the
             # timeout; so one at a time.
             with held(path.with_name(f"{path.name}.lock"), _short_pause, lambda: None):
-                self._create()
+                self._upgrade()
         if self._version() > VERSION:
             raise StateError(f"{path} was written by a newer cvl", hint="upgrade cvl")
 
@@ -84,17 +104,18 @@ class Records:
         except sqlite3.DatabaseError as error:
             raise StateError(f"{self.path}: {error}", hint="move the file away") from error
 
-    def _create(self) -> None:
-        """In one transaction; who had to wait for it finds the version set. WAL stays with the
-        file."""
+    def _upgrade(self) -> None:
+        """From whatever version it has, none at first, in one transaction; who had to wait for it
+        finds the version set. WAL stays with the file."""
         with self._open() as db:
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("BEGIN IMMEDIATE")
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in _SCHEMA.split(";\n"):
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            for added in _VERSIONS[version:]:
+                for statement in added.split(";\n"):
                     if statement.strip():
                         db.execute(statement)
-                db.execute(f"PRAGMA user_version={VERSION}")
+            db.execute(f"PRAGMA user_version={max(version, VERSION)}")
             db.execute("COMMIT")
 
     def begin(self, run: str, example: str, verb: str, owner: Owner, scratch: list[Path]) -> None:
@@ -163,6 +184,24 @@ class Records:
         query = "SELECT image FROM images WHERE context=? ORDER BY made DESC"
         with self._open() as db:
             return [row[0] for row in db.execute(query, (context,)).fetchall()]
+
+    def learn(self, key: PeakKey, mode: str, peak: Peak) -> None:
+        """`mode` was seen to need this much; the newest counts, and None leaves what was known."""
+        gpu, container = peak.gpu, peak.container
+        with self._open() as db:
+            db.execute(
+                "INSERT INTO peaks VALUES (?,?,?,?,coalesce(?,0),coalesce(?,0))"
+                " ON CONFLICT (example, device, size, mode) DO UPDATE"
+                " SET gpu=coalesce(?,gpu), container=coalesce(?,container)",
+                (*astuple(key), mode, gpu, container, gpu, container),
+            )
+
+    def peaks(self, key: PeakKey) -> dict[str, Peak]:
+        """Mode -> what it was last seen to need."""
+        query = "SELECT mode, gpu, container FROM peaks WHERE example=? AND device=? AND size=?"
+        with self._open() as db:
+            rows = db.execute(query, astuple(key)).fetchall()
+        return {mode: Peak(gpu, container) for mode, gpu, container in rows}
 
     def forget_before(self, when: float) -> list[str]:
         """Delete the records of runs that ended before `when`; their ids."""

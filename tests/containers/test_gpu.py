@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import STUBS, environment_for, run_cvl
+from tests.conftest import STUBS, data_of, environment_for, run_cvl
 from tests.support import engine as engines
 from tests.support import images
 from tests.support.engine import Engine
@@ -122,3 +122,30 @@ def test_an_engine_without_the_nvidia_hook_is_told_apart_from_a_broken_program(
         bare.stop()
     assert result.returncode == 3
     assert "nvidia-ctk" in result.stderr
+
+
+def test_a_step_goes_down_its_ladder_after_each_kind_of_out_of_memory_and_remembers(
+    environment: dict[str, str], private_engine: Engine, tmp_path: Path
+) -> None:
+    """On the GPU, of the container's first process, and of a child of it."""
+    ladder = ("run", "ladder_stub", "predict", "--json", "--overwrite")
+    result = run_cvl(environment, tmp_path, *ladder)
+    step = data_of(result)["steps"]["ladder_stub"]
+    assert [(a["offload"], a["error"]) for a in step["attempts"]] == [
+        ("none", "device_out_of_memory"),
+        ("model", "container_out_of_memory"),
+        ("fp8", "container_out_of_memory"),
+        ("tiles", ""),
+    ]
+    assert step["offload"] == "tiles"
+    assert 1 << 20 < step["metrics"]["peak_rss_bytes"] < 200_000_000
+    assert _result(tmp_path / "ladder.json") == {"offload": "tiles", "scratch": []}
+    said = "ladder_stub ran out of GPU memory with offload none and was run again with model"
+    assert data_of(result)["warnings"][0] == said
+    assert said in result.stderr
+
+    step = data_of(run_cvl(environment, tmp_path, *ladder, "--text", "ho"))["steps"]["ladder_stub"]
+    assert step["attempts"] == [{"offload": "tiles", "error": ""}]
+
+    named = run_cvl(environment, tmp_path, *ladder, "--enough", "disk", "--offload", "tiles")
+    assert (named.returncode, json.loads(named.stdout)["error"]["code"]) == (5, "out_of_memory")

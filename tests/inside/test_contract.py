@@ -16,7 +16,7 @@ import pytest
 from tests.support.processes import ROOT
 
 PREDICT = """
-import sys, threading, time
+import subprocess, sys, threading, time
 from cvl_inside import InputError, Predictor, run
 
 class OutOfMemoryError(RuntimeError):
@@ -60,6 +60,12 @@ class Tiny(Predictor):
             ctx.metric("fps", Scalar())
             ctx.preview(b"jpeg")
             assert ctx.secret("API_KEY") and ctx.secret("OTHER") is None
+        if act == "eat":
+            bytearray(b"x") * (100 << 20)
+            code = "bytearray(b'x') * (110 << 20)"
+            subprocess.run([sys.executable, "-c", code], check=True)
+        if act == "torch":
+            import torch
         if act == "thread":
             threading.Thread(target=time.sleep, args=(600,)).start()
         if act == "size":
@@ -157,7 +163,44 @@ def test_a_good_run_writes_its_output_its_result_and_its_metrics(app: Path) -> N
     assert (app.parent / "result.txt").read_text() == "7 fp32"
     assert ran.result["status"] == "ok"
     assert ran.result["dtype"] == "fp32"
-    assert {event["name"] for event in ran.events("metric")} == {"setup_s", "predict_s"}
+    assert metrics_of(ran).keys() == {"setup_s", "predict_s", "peak_rss_bytes"}
+
+
+def metrics_of(ran: Ran) -> dict[str, float]:
+    return {event["name"]: event["value"] for event in ran.events("metric")}
+
+
+def test_the_most_memory_that_the_process_and_its_children_took_is_measured(app: Path) -> None:
+    ran = under_cvl(app, "eat")
+    assert ran.code == 0
+    assert 210 << 20 < metrics_of(ran)["peak_rss_bytes"] < 400 << 20
+
+
+TORCH = """
+class cuda:
+    used = {0: 10, 1: 30}
+    is_initialized = staticmethod(lambda: INITIALIZED)
+    device_count = staticmethod(lambda: 2)
+    max_memory_allocated = staticmethod(lambda device: cuda.used[device])
+"""
+
+
+@pytest.mark.parametrize(
+    ("torch", "expected"),
+    [
+        (TORCH.replace("INITIALIZED", "True"), 30),
+        (TORCH.replace("INITIALIZED", "False"), None),
+        (TORCH.replace("INITIALIZED", "1 / 0"), None),
+        ("", None),
+    ],
+)
+def test_memory_of_the_fullest_gpu_is_measured_where_torch_was_used(
+    app: Path, torch: str, expected: int | None
+) -> None:
+    (app / "torch.py").write_text(torch)
+    assert "peak_vram_bytes" not in metrics_of(under_cvl(app, "ok"))
+    (app.parent / "control" / "events.jsonl").unlink()
+    assert metrics_of(under_cvl(app, "torch")).get("peak_vram_bytes") == expected
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from cvl.engine.fake import FakeEngine
 from cvl.ops.session import Session
 from tests.ops.bench import Bench, Recorder, say
+from tests.ops.ladders import Machine, machine_with
 
 
 @pytest.fixture
@@ -23,3 +24,9 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     bench = Bench(tmp_path, engine, session, report)
     bench.add("say")
     return bench
+
+
+@pytest.fixture
+def machine(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """With an example of six rungs."""
+    return machine_with(6, bench, monkeypatch)

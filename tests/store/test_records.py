@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from cvl.core.offload import Peak
 from cvl.core.owner import Owner
 from cvl.errors import StateError
-from cvl.store.records import OK, RUNNING, VERSION, Records
+from cvl.store import records as store_records
+from cvl.store.records import OK, RUNNING, VERSION, PeakKey, Records
 from tests.support.files import read_only_folder
 from tests.support.processes import ended, killed, python, said
 
@@ -140,6 +145,91 @@ def test_processes_that_create_the_database_at_once(tmp_path: Path) -> None:
         assert {said(creator) for creator in creators} == {"made"}
         assert len(Records(path).images_of("context")) == 8
     assert [ended(creator)[0] for creator in creators] == [0] * 8
+
+
+KEY = PeakKey("paint", "cuda", 20)
+
+
+def test_the_newest_peak_of_a_mode_counts_and_none_leaves_what_was_known(records: Records) -> None:
+    records.learn(KEY, "none", Peak(100, 50))
+    records.learn(KEY, "none", Peak(None, 60))
+    records.learn(KEY, "model", Peak(40, None))
+    assert records.peaks(KEY) == {"none": Peak(100, 60), "model": Peak(40, 0)}
+    records.learn(KEY, "none", Peak(0, 7))
+    assert records.peaks(KEY)["none"] == Peak(0, 7)
+
+
+@pytest.mark.parametrize("other", [{"example": "film"}, {"device": "cpu"}, {"size": 21}])
+def test_peaks_are_of_one_example_device_and_size(records: Records, other: dict[str, Any]) -> None:
+    records.learn(KEY, "none", Peak(1, 1))
+    assert records.peaks(replace(KEY, **other)) == {}
+
+
+OLD = """
+PRAGMA journal_mode=WAL;
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY, example TEXT NOT NULL, verb TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('running','ok','failed','cancelled','interrupted')),
+  owner TEXT NOT NULL, started REAL NOT NULL, ended REAL, exit INTEGER,
+  code TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
+  outputs TEXT NOT NULL DEFAULT '{}');
+CREATE TABLE scratch (run TEXT NOT NULL REFERENCES runs(id), path TEXT NOT NULL);
+CREATE TABLE images (
+  context TEXT NOT NULL, image TEXT NOT NULL, made REAL NOT NULL, PRIMARY KEY (context, image));
+INSERT INTO runs VALUES ('1', 'echo', 'predict', 'ok',
+  '{"uid":"1000","home":"home","pid":"42","start":"7","boot":"boot","pidns":"ns"}',
+  1, 2, 0, '', '', '{"video": "/a.mp4"}');
+INSERT INTO images VALUES ('context', 'image', 3);
+PRAGMA user_version=1;
+"""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A database as the first version wrote it."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "cvl.db")) as db:
+        db.executescript(OLD)
+    return tmp_path / "cvl.db"
+
+
+def version_of(path: Path) -> tuple[int, set[str]]:
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        tables = db.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()
+        return db.execute("PRAGMA user_version").fetchone()[0], {name for (name,) in tables}
+
+
+def test_a_database_of_the_first_version_is_upgraded_and_keeps_what_it_has(old: Path) -> None:
+    records = Records(old)
+    assert version_of(old) == (VERSION, {"runs", "scratch", "images", "peaks"})
+    assert (records.runs()[0].owner, records.runs()[0].outputs) == (OWNER, {"video": "/a.mp4"})
+    assert records.images_of("context") == ["image"]
+    records.learn(KEY, "none", Peak(1, 1))
+    assert Records(old).peaks(KEY) == {"none": Peak(1, 1)}
+
+
+def test_an_upgrade_that_fails_half_way_leaves_the_old_version(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = store_records._VERSIONS
+    broken = f"{versions[1]};\nCREATE TABLE broken ("
+    with monkeypatch.context() as patch:
+        patch.setattr(store_records, "_VERSIONS", (versions[0], broken))
+        with pytest.raises(StateError, match="incomplete"):
+            Records(old)
+    assert version_of(old) == (1, {"runs", "scratch", "images"})
+    assert Records(old).runs()[0].id == "1"
+    assert version_of(old)[0] == VERSION
+
+
+def test_processes_that_upgrade_a_database_at_once(old: Path) -> None:
+    creators = [python(CREATE, str(number)) for number in range(8)]
+    for creator in creators:
+        assert creator.stdin is not None
+        creator.stdin.write(f"{old}\n")
+        creator.stdin.flush()
+    assert {said(creator) for creator in creators} == {"made"}
+    assert [ended(creator)[0] for creator in creators] == [0] * 8
+    assert len(Records(old).images_of("context")) == 9
 
 
 def test_a_database_of_a_newer_cvl_is_refused_and_left_alone(records: Records) -> None:

@@ -48,3 +48,11 @@ def read_only_folder() -> Iterator[Path]:
             os.seteuid(0)
         folder.chmod(0o755)
         shutil.rmtree(folder)
+
+
+def picture(path: Path, width: int, height: int) -> Path:
+    """A PNG of one colour."""
+    from PIL import Image
+
+    Image.new("RGB", (width, height)).save(path)
+    return path

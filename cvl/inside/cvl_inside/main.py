@@ -9,7 +9,7 @@ import traceback
 from pathlib import Path
 from typing import Any, Dict, NoReturn, Optional, Type
 
-from . import decoding, runtime
+from . import decoding, memory, runtime
 from .events import PROTOCOL, Events
 from .predictor import Context, InputError, Predictor
 from .standalone import request_from_argv
@@ -25,6 +25,9 @@ def run(predictor: Type[Predictor]) -> NoReturn:
     control = os.environ.get("CVL_CONTROL")
     events = Events(control)
     result = _predict(predictor, events)
+    with contextlib.suppress(OSError):
+        for name, value in memory.peaks().items():
+            events.emit("metric", name=name, value=value, unit="bytes")
     if control:
         _write_result(Path(control), result)
     elif result["status"] != "ok":
