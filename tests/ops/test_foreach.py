@@ -84,6 +84,25 @@ steps:
   film: {uses: collect, with: {parts: "${clip.result}"}}
 outputs: {result: "${film.result}", other: "${other.result}"}
 """
+PICK = """\
+name: pick
+kind: pipeline
+summary: What an item says
+inputs: {by: {type: choice, choices: [say, echo], default: say}}
+steps:
+  voice: {uses: "${inputs.by}", with: {text: picked}}
+outputs: {result: "${voice.result}"}
+"""
+PICKS = """\
+name: picks
+kind: pipeline
+summary: Many picks
+inputs: {items: {type: json}}
+steps:
+  one: {uses: pick, foreach: {pick: "${inputs.items}"}, with: {by: "${pick.by}"}}
+  film: {uses: collect, with: {parts: "${one.result}"}}
+outputs: {result: "${film.result}"}
+"""
 TWELVE = [{"text": f"scene {number}"} for number in range(12)]
 
 
@@ -115,6 +134,7 @@ def pipelines(bench: Bench) -> None:
     }  # fmt: skip
     for name, text in texts.items():
         bench.add(name, text)
+    bench.add("echo")
 
 
 def test_each_item_is_a_step_of_its_own_and_the_outputs_are_a_list_in_order(bench: Bench) -> None:
@@ -216,6 +236,19 @@ def test_items_wait_for_nothing_once_another_step_failed(
     with pytest.raises(StepError, match="other failed"):
         bench.run("apart")
     assert sorted(stage.began) == ["clip.0", "other"]
+
+
+def test_an_item_may_choose_what_a_pipeline_inside_uses(bench: Bench) -> None:
+    bench.add("pick", PICK)
+    bench.add("picks", PICKS)
+    head, _, _ = PICKS.replace("name: picks", "name: usual").partition("  one:")
+    bench.add("usual", f'{head}  one: {{uses: pick}}\noutputs: {{result: "${{one.result}}"}}\n')
+    bench.play(Stage([]))
+    bench.run("picks", items=[{"by": "say"}, {"by": "echo"}], seed=1)
+    assert bench.target.read_text() == "picked 1\npicked 1\n"
+    assert set(bench.run("usual", items=[], output="usual.txt").steps) == {"one.voice"}
+    with pytest.raises(InputError, match=r"item 0 of one \(sing\): --by is 'sing'"):
+        bench.run("picks", items=[{"by": "sing"}])
 
 
 def test_no_items_are_an_empty_list(bench: Bench) -> None:
