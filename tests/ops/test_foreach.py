@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from cvl.engine.fake import FakeContainer
-from cvl.errors import InputError, OutputError, StepError
+from cvl.engine.fake import TERMINATED, FakeContainer
+from cvl.errors import Cancelled, InputError, OutputError, StepError
 from cvl.ops.dryrun import plan_of
 from cvl.ops.pipeline import _Pipeline
 from cvl.ops.request import Request, check_request
@@ -249,6 +251,29 @@ def test_an_item_may_choose_what_a_pipeline_inside_uses(bench: Bench) -> None:
     assert set(bench.run("usual", items=[], output="usual.txt").steps) == {"one.voice"}
     with pytest.raises(InputError, match=r"item 0 of one \(sing\): --by is 'sing'"):
         bench.run("picks", items=[{"by": "sing"}])
+
+
+def test_a_cancel_ends_the_items_that_run_and_starts_no_other(bench: Bench) -> None:
+    four = threading.Barrier(5)
+    stage = Stage(TWELVE)
+
+    def patient(container: FakeContainer) -> int:
+        if not step_of(container).startswith("clip."):
+            return stage(container)
+        four.wait(WAIT_S)
+        container.wait_for_stop()
+        return TERMINATED
+
+    bench.play(patient)
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(bench.run, "scenes")
+        four.wait(WAIT_S)
+        bench.session.cancel.request(signal.SIGTERM)
+        with pytest.raises(Cancelled) as error:
+            run.result(WAIT_S)
+    assert error.value.status == 143
+    assert bench.calls("stop") == ["stop"] * 4
+    assert bench.leftovers() == []
 
 
 def test_no_items_are_an_empty_list(bench: Bench) -> None:
