@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Run, envelope_of, make_example
+from tests.cli.conftest import STUBS, Run, envelope_of, make_example
 from tests.cli.terminals import on_terminal
 
 FULL = """summary: Has everything
@@ -71,6 +71,40 @@ def test_a_pipeline_shows_its_steps(bare: Run) -> None:
     ]  # fmt: skip
     assert data["outputs"]["result"]["default"] == "result.txt"
     assert "second" in bare("info", "twostep").stdout
+
+
+def test_a_pipeline_shows_what_runs_for_each_item_and_what_takes_over(
+    bare: Run, tmp_path: Path
+) -> None:
+    make_example(
+        tmp_path / "more",
+        "many",
+        """\
+kind: pipeline
+summary: Many
+inputs: {acts: {type: list, of: string}}
+steps:
+  each: {uses: stub, foreach: {act: "${inputs.acts}"}, with: {act: "${act}"}, fallback: [other]}
+  last: {uses: gather, with: {parts: "${each.result}"}}
+outputs: {result: "${last.result}"}
+""",
+    )
+    stub = (STUBS / "stub" / "example.yaml").read_text()
+    gather = stub.replace("file: {type: file, optional: true}", "parts: {type: list, of: file}")
+    for name, text in (("other", stub), ("gather", gather)):
+        make_example(tmp_path / "more", name, text.partition("\n")[2])
+    env = {"CVL_EXAMPLES": f"{tmp_path / 'more'}:{STUBS}"}
+    step = envelope_of(bare("info", "many", "--json", env=env), "info")["data"]["steps"][0]
+    assert (step["foreach"], step["fallback"]) == ({"act": "${inputs.acts}"}, ["other"])
+    shown = bare("info", "many", env=env).stdout
+    assert "stub with act = ${act} for each act of ${inputs.acts} else other" in shown
+    assert envelope_of(bare("validate", "many", "--json", env=env), "validate")["ok"]
+    run = ("run", "many", "predict", "--acts", "ok", "--acts", "copy", "--dry-run")
+    steps = envelope_of(bare(*run, "--json", env=env), "run")["data"]["steps"]
+    assert [(s["step"], s["inputs"].get("act"), s["fallback"]) for s in steps] == [
+        ("each.0", "ok", ["other"]), ("each.1", "copy", ["other"]), ("last", None, []),
+    ]  # fmt: skip
+    assert "    else other" in bare(*run, env=env).stdout
 
 
 def test_wraps_on_a_terminal(bare_env: dict[str, str], tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from cvl.engine.fake import FakeContainer
-from cvl.errors import InputError, OutputError, StepError
+from cvl.engine.fake import TERMINATED, FakeContainer
+from cvl.errors import Cancelled, InputError, OutputError, StepError
 from cvl.ops.dryrun import plan_of
 from cvl.ops.pipeline import _Pipeline
 from cvl.ops.request import Request, check_request
@@ -84,6 +86,25 @@ steps:
   film: {uses: collect, with: {parts: "${clip.result}"}}
 outputs: {result: "${film.result}", other: "${other.result}"}
 """
+PICK = """\
+name: pick
+kind: pipeline
+summary: What an item says
+inputs: {by: {type: choice, choices: [say, echo], default: say}}
+steps:
+  voice: {uses: "${inputs.by}", with: {text: picked}}
+outputs: {result: "${voice.result}"}
+"""
+PICKS = """\
+name: picks
+kind: pipeline
+summary: Many picks
+inputs: {items: {type: json}}
+steps:
+  one: {uses: pick, foreach: {pick: "${inputs.items}"}, with: {by: "${pick.by}"}}
+  film: {uses: collect, with: {parts: "${one.result}"}}
+outputs: {result: "${film.result}"}
+"""
 TWELVE = [{"text": f"scene {number}"} for number in range(12)]
 
 
@@ -115,6 +136,7 @@ def pipelines(bench: Bench) -> None:
     }  # fmt: skip
     for name, text in texts.items():
         bench.add(name, text)
+    bench.add("echo")
 
 
 def test_each_item_is_a_step_of_its_own_and_the_outputs_are_a_list_in_order(bench: Bench) -> None:
@@ -216,6 +238,42 @@ def test_items_wait_for_nothing_once_another_step_failed(
     with pytest.raises(StepError, match="other failed"):
         bench.run("apart")
     assert sorted(stage.began) == ["clip.0", "other"]
+
+
+def test_an_item_may_choose_what_a_pipeline_inside_uses(bench: Bench) -> None:
+    bench.add("pick", PICK)
+    bench.add("picks", PICKS)
+    head, _, _ = PICKS.replace("name: picks", "name: usual").partition("  one:")
+    bench.add("usual", f'{head}  one: {{uses: pick}}\noutputs: {{result: "${{one.result}}"}}\n')
+    bench.play(Stage([]))
+    bench.run("picks", items=[{"by": "say"}, {"by": "echo"}], seed=1)
+    assert bench.target.read_text() == "picked 1\npicked 1\n"
+    assert set(bench.run("usual", items=[], output="usual.txt").steps) == {"one.voice"}
+    with pytest.raises(InputError, match=r"item 0 of one \(sing\): --by is 'sing'"):
+        bench.run("picks", items=[{"by": "sing"}])
+
+
+def test_a_cancel_ends_the_items_that_run_and_starts_no_other(bench: Bench) -> None:
+    four = threading.Barrier(5)
+    stage = Stage(TWELVE)
+
+    def patient(container: FakeContainer) -> int:
+        if not step_of(container).startswith("clip."):
+            return stage(container)
+        four.wait(WAIT_S)
+        container.wait_for_stop()
+        return TERMINATED
+
+    bench.play(patient)
+    with ThreadPoolExecutor() as pool:
+        run = pool.submit(bench.run, "scenes")
+        four.wait(WAIT_S)
+        bench.session.cancel.request(signal.SIGTERM)
+        with pytest.raises(Cancelled) as error:
+            run.result(WAIT_S)
+    assert error.value.status == 143
+    assert bench.calls("stop") == ["stop"] * 4
+    assert bench.leftovers() == []
 
 
 def test_no_items_are_an_empty_list(bench: Bench) -> None:
