@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from cvl.core.offload import Attempt
 from cvl.engine.fake import FakeContainer, Program, refused
 from cvl.errors import BuildError, Cancelled, CvlError, MemoryFault
-from tests.ops.bench import Bench, end_with, request_of, tell
+from tests.ops.bench import WAIT_S, Bench, Recorder, end_with, request_of, tell
 from tests.ops.ladders import GB, MODES, Machine, child, device, machine_with, paint, pid_1
 from tests.support.files import picture
 
@@ -235,6 +236,31 @@ def test_an_exact_rung_has_the_key_of_the_one_above_and_an_inexact_one_its_own(
     machine.run()
     none, model, fp8, tiles = machine.keys
     assert none == model == tiles != fp8
+
+
+def test_two_equal_runs_that_run_out_of_memory_both_succeed_and_make_one_result(
+    machine: Machine,
+) -> None:
+    """The lock is free for a moment between two rungs: the other may try the upper one as well."""
+    bench, session = machine.bench, machine.bench.another()
+
+    def slow(container: FakeContainer) -> int:
+        if len(machine.modes) == 1:
+            bench.report.until("run")
+            assert isinstance(session.report, Recorder)
+            session.report.until("wait")
+        return device("cuda")(container)
+
+    machine.play(slow, "model")
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(bench.run, "paint", seed=1)
+        bench.report.until("run")
+        second = pool.submit(bench.run, "paint", seed=1, output="2.txt", session=session)
+        steps = [run.result(WAIT_S).steps["paint"] for run in (first, second)]
+    assert sorted(step.cached for step in steps) == [False, True]
+    assert machine.modes.count("model") == 1
+    assert machine.modes.count("none") <= 2
+    assert bench.leftovers() == []
 
 
 def test_a_result_of_an_inexact_rung_is_looked_for_before_it_is_tried(machine: Machine) -> None:

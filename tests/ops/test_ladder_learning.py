@@ -123,9 +123,9 @@ def test_what_cannot_be_written_down_costs_no_result(
     assert machine.run().attempts == (Attempt("none"),)
 
 
-def test_without_a_gpu_the_modes_are_those_of_the_cpu(machine: Machine) -> None:
-    machine.play(device("cuda"), "model")
+def test_what_was_learned_with_a_gpu_says_nothing_of_a_run_without_one(machine: Machine) -> None:
+    machine.play(pid_1, "model")
     machine.run(text="one")
-    machine.play(device("cpu"), "none")
+    machine.play(paint)
     machine.run(text="two", gpus="none")
     assert machine.modes == ["none"]
