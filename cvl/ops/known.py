@@ -21,8 +21,10 @@ def check_steps(
     pipeline: PipelineManifest,
     values: Mapping[str, Any],
     overrides: Mapping[str, Mapping[str, Any]],
-) -> None:
-    """Raise InputError for the first known value that its step would refuse."""
+) -> dict[str, Any]:
+    """The options of steps as values, under `step.input`. Raises InputError for the first known
+    value that its step would refuse."""
+    options: dict[str, Any] = {}
     for name in overrides:
         if name not in pipeline.steps:
             raise InputError(
@@ -33,9 +35,10 @@ def check_steps(
     for name, step in pipeline.steps.items():
         example = catalog.find(used_by(pipeline, step, values)[0])
         given = {key: _known(value, values) for key, value in step.with_.items()}
-        _check_step(name, example.manifest, given, overrides.get(name, {}))
+        options |= _check_step(name, example.manifest, given, overrides.get(name, {}))
         if isinstance(example.manifest, PipelineManifest):
             check_steps(catalog, example.manifest, given, {})
+    return options
 
 
 def _known(value: Any, values: Mapping[str, Any]) -> Any:
@@ -48,12 +51,13 @@ def _known(value: Any, values: Mapping[str, Any]) -> Any:
 
 def _check_step(
     step: str, manifest: Manifest, given: Mapping[str, Any], options: Mapping[str, Any]
-) -> None:
+) -> dict[str, Any]:
     for key, value in given.items():
         items = value if isinstance(value, list) else [value]
         if value is None or any(isinstance(item, CheckedFile) for item in items):
             continue
         coerce(key, manifest.inputs[key], value)
+    checked: dict[str, Any] = {}
     for key, value in options.items():
         spec = manifest.inputs.get(key)
         if spec is None:
@@ -62,4 +66,6 @@ def _check_step(
                 hint=did_you_mean(key, manifest.inputs, f"--{step}."),
                 code="unknown_input",
             )
-        open_files(f"{step}.{key}", spec, coerce(f"{step}.{key}", spec, value))
+        name = f"{step}.{key}"
+        checked[name] = open_files(name, spec, coerce(name, spec, value))
+    return checked

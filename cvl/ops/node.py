@@ -14,7 +14,7 @@ from typing import Any
 from cvl.core.graph import dependencies, output_spec, used_by
 from cvl.core.inputs import resolve_inputs
 from cvl.core.manifest import Manifest, ModelManifest, PipelineManifest
-from cvl.core.plan import OutputRequest, Placement
+from cvl.core.plan import OutputRequest, Placement, StagedFile, StepSpec
 from cvl.core.references import parse_reference
 from cvl.ops.build import context_of
 from cvl.ops.examples import Catalog, Example
@@ -53,10 +53,12 @@ class Node:
 
 @dataclass(frozen=True)
 class NodeResult:
-    """Outputs of a node, and the results of the steps in it by step name."""
+    """Outputs of a node, the results of the steps in it by step name, and the content of the files
+    that they were given."""
 
     outputs: dict[str, Produced]
     steps: dict[str, StepResult]
+    files: dict[CheckedFile, StagedFile]
 
 
 def run_node(
@@ -93,7 +95,17 @@ def _run_model(
         before_work=before_work,
     )
     result = run_step(session, spec, placement, context)
-    return NodeResult(result.outputs, {node.step: result})
+    return NodeResult(result.outputs, {node.step: result}, _contents(node, spec))
+
+
+def _contents(node: Node, spec: StepSpec) -> dict[CheckedFile, StagedFile]:
+    """Of every file that was staged for a step, what its private copy holds."""
+    found: dict[CheckedFile, StagedFile] = {}
+    for name, value in node.values.items():
+        staged = spec.inputs[name]
+        pairs = zip(value, staged, strict=True) if isinstance(value, list) else [(value, staged)]
+        found.update((v, s) for v, s in pairs if isinstance(v, CheckedFile))
+    return found
 
 
 class _Pipeline:
@@ -112,6 +124,7 @@ class _Pipeline:
         self.before_work = _locked(before_work)
         self.made: dict[str, dict[str, Produced]] = {}
         self.steps: dict[str, StepResult] = {}
+        self.files: dict[CheckedFile, StagedFile] = {}
 
     def run(self) -> NodeResult:
         """All steps; the first failure ends those that have not started and is raised."""
@@ -130,11 +143,12 @@ class _Pipeline:
                     except BaseException:
                         self._stop_the_others(running)
                         raise
-        return NodeResult(self._outputs(), self.steps)
+        return NodeResult(self._outputs(), self.steps, self.files)
 
     def _take(self, name: str, result: NodeResult) -> None:
         self.made[name] = result.outputs
         self.steps.update(result.steps)
+        self.files.update(result.files)
 
     def _stop_the_others(self, running: dict[Future[NodeResult], str]) -> None:
         """Those that wait to start are dropped; those that run go on to their end, which keeps
