@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Build, run or test an example."),
     "list": ("list", "List the examples within reach."),
     "info": ("info", "Show inputs, outputs and needs of an example."),
+    "inspect": ("inspect", "Show what a file says of how it was made."),
+    "rerun": ("rerun", "Make a file again from what it says."),
     "validate": ("validate", "Check manifests."),
     "doctor": ("doctor", "Check Docker, GPU, disk and folders."),
     "ps": ("ps", "List runs."),

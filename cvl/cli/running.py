@@ -99,6 +99,7 @@ def run_data(result: RunResult) -> dict[str, Any]:
         "seed": result.seed,
         "outputs": result.outputs,
         "unchanged": list(result.unchanged),
+        "sidecars": result.sidecars,
         "seconds": round(result.seconds, 3),
         "log": result.log,
         "warnings": result.warnings,

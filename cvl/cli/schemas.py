@@ -25,6 +25,8 @@ from cvl.core.manifest import (
     Source,
     Weights,
 )
+from cvl.core.media import MediaInfo
+from cvl.core.provenance import Provenance
 from cvl.core.validation import json_schema
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -137,6 +139,28 @@ class VerdictShape(Shape):
     error: str
     hint: str
     good: bool
+
+
+class CodeShape(Shape):
+    """`step` is empty for the pipeline itself."""
+
+    step: str
+    example: str
+    state: Literal["same", "changed", "missing"]
+
+
+class InspectData(Shape):
+    """`media` is null when the structure cannot be read, and `media_problem` says why. `place`:
+    what holds `provenance`; `problem` says why it cannot be read."""
+
+    file: str
+    size: int
+    media: MediaInfo | None
+    media_problem: str
+    place: Literal["file", "sidecar", "none"]
+    problem: str
+    provenance: Provenance | None
+    code: list[CodeShape]
 
 
 class ValidateData(Shape):
@@ -281,14 +305,16 @@ class FallbackShape(Shape):
 
 
 class PredictData(Shape):
-    """`cvl run X predict`. unchanged: outputs that were there already, byte for byte. degraded: an
-    example took over from the one that was wanted (`fallbacks` says which and why)."""
+    """`cvl run X predict`. unchanged: outputs that were there already, byte for byte. sidecars:
+    output -> path of its sidecar. degraded: an example took over from the one that was wanted
+    (`fallbacks` says which and why)."""
 
     run: str
     example: str
     seed: int
     outputs: dict[str, str]
     unchanged: list[str]
+    sidecars: dict[str, str]
     seconds: float
     log: str
     warnings: list[str]
@@ -334,6 +360,8 @@ COMMANDS: dict[str, Any] = {
     "run": BuildData | PredictData | TestData | DryRunData,
     "list": ListData,
     "info": InfoData,
+    "inspect": InspectData,
+    "rerun": PredictData | DryRunData,
     "validate": ValidateData,
     "doctor": DoctorData,
     "ps": PsData,

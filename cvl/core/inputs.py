@@ -21,9 +21,11 @@ MAX_STRING = 1_000_000
 
 @dataclass(frozen=True)
 class HostFile:
-    """A path that the caller gave; not yet opened."""
+    """A path that the caller gave; not yet opened. extension: the one that it goes by, when not its
+    own."""
 
     path: str
+    extension: str | None = None
 
 
 def resolve_inputs(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +10,13 @@ from cvl.core.manifest import ModelManifest
 from cvl.core.names import printable
 from cvl.engine.protocol import BuildProgress, BuildSpec, OnBuild
 from cvl.errors import BuildError
-from cvl.ops.context import BuildContext, base_image_of, read_context, write_context
+from cvl.ops.context import (
+    BuildContext,
+    base_image_of,
+    prebuilt_context,
+    read_context,
+    write_context,
+)
 from cvl.ops.report import Progress
 from cvl.ops.scratch import scratch_folder
 from cvl.ops.session import Session, inside_folder
@@ -32,8 +37,7 @@ def context_of(session: Session, manifest: ModelManifest, folder: Path) -> Build
     """The build context with the base image resolved: pinned digest, else local id, else
     reference."""
     if manifest.image:
-        digest = hashlib.sha256(manifest.image.encode()).hexdigest()
-        return BuildContext(folder, (), "", "", digest, prebuilt=manifest.image)
+        return prebuilt_context(manifest.image, folder)
     reference = base_image_of(folder, session.base_image)
     identity = reference
     if reference and "@sha256:" not in reference:

@@ -32,6 +32,8 @@ class BuildContext:
     example_json: str
     base_image: str
     digest: str
+    source: str
+    """sha256 of the example's own files alone, without the base image: known without an engine."""
     prebuilt: str = ""
     """Reference of an image that is pulled instead of built."""
 
@@ -67,11 +69,29 @@ def read_context(
         indent=1,
     )
     digest = hashlib.sha256(f"{FORMAT}\0{base_identity}\0{example_json}\0".encode())
+    source = hashlib.sha256(f"{FORMAT}\0{example_json}\0".encode())
     for name in files:
         path = folder / name
         mode = "x" if path.stat().st_mode & 0o111 else "-"
-        digest.update(f"{name}\0{mode}\0{digest_of(path)}\n".encode())
-    return BuildContext(folder, files, example_json, base_image, digest.hexdigest())
+        line = f"{name}\0{mode}\0{digest_of(path)}\n".encode()
+        digest.update(line)
+        source.update(line)
+    return BuildContext(
+        folder, files, example_json, base_image, digest.hexdigest(), source.hexdigest()
+    )
+
+
+def prebuilt_context(image: str, folder: Path) -> BuildContext:
+    """What stands for the context of an image that is pulled: its reference."""
+    digest = hashlib.sha256(image.encode()).hexdigest()
+    return BuildContext(folder, (), "", "", digest, digest, prebuilt=image)
+
+
+def source_of(manifest: ModelManifest, folder: Path) -> str:
+    """sha256 of a model's own files as they are now."""
+    if manifest.image:
+        return prebuilt_context(manifest.image, folder).source
+    return read_context(manifest, folder, base_image="", base_identity="").source
 
 
 def _files(folder: Path) -> list[str]:

@@ -22,8 +22,10 @@ def check_steps(
     pipeline: PipelineManifest,
     values: Mapping[str, Any],
     overrides: Mapping[str, Mapping[str, Any]],
-) -> None:
-    """Raise InputError for the first known value that its step would refuse."""
+) -> dict[str, Any]:
+    """The options of steps as values, under `step.input`. Raises InputError for the first known
+    value that its step would refuse."""
+    options: dict[str, Any] = {}
     for name in overrides:
         if name not in pipeline.steps:
             raise InputError(
@@ -38,9 +40,10 @@ def check_steps(
         example = catalog.find(used[0])
         for item in known_items(step, values):
             try:
-                _check_item(catalog, example, name, step, values, overrides, item)
+                options |= _check_item(catalog, example, name, step, values, overrides, item)
             except InputError as error:
                 raise (error if item is None else item.named(error, name)) from None
+    return options
 
 
 def _check_item(
@@ -51,13 +54,14 @@ def _check_item(
     values: Mapping[str, Any],
     overrides: Mapping[str, Mapping[str, Any]],
     item: Item | None,
-) -> None:
+) -> dict[str, Any]:
     given = {key: known_value(value, step, values, item) for key, value in step.with_.items()}
     options = overrides.get(name, {})
-    _check_step(name, example.manifest, given, options)
+    checked = _check_step(name, example.manifest, given, options)
     if isinstance(example.manifest, PipelineManifest):
         inner = inner_values(example.manifest, {**given, **options})
         check_steps(catalog, example.manifest, inner, {})
+    return checked
 
 
 def known_items(step: Step, values: Mapping[str, Any]) -> Sequence[Item | None]:
@@ -87,12 +91,13 @@ def inner_values(manifest: Manifest, given: Mapping[str, Any]) -> dict[str, Any]
 
 def _check_step(
     step: str, manifest: Manifest, given: Mapping[str, Any], options: Mapping[str, Any]
-) -> None:
+) -> dict[str, Any]:
     for key, value in given.items():
         items = value if isinstance(value, list) else [value]
         if value is None or any(isinstance(item, CheckedFile) for item in items):
             continue
         coerce(key, manifest.inputs[key], value)
+    checked: dict[str, Any] = {}
     for key, value in options.items():
         spec = manifest.inputs.get(key)
         if spec is None:
@@ -101,4 +106,6 @@ def _check_step(
                 hint=did_you_mean(key, manifest.inputs, f"--{step}."),
                 code="unknown_input",
             )
-        open_files(f"{step}.{key}", spec, coerce(f"{step}.{key}", spec, value))
+        name = f"{step}.{key}"
+        checked[name] = open_files(name, spec, coerce(name, spec, value))
+    return checked

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cvl.core.manifest import Manifest, ModelManifest
-from cvl.core.plan import OutputRequest, Placement
+from cvl.core.plan import OutputRequest, Placement, StagedFile, StepSpec
 from cvl.ops.build import context_of
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.ladder import ladder_for, run_ladder
@@ -20,6 +20,7 @@ from cvl.ops.session import Session, inside_folder
 from cvl.ops.step import StepContext, StepResult, this_user
 from cvl.store.dirs import make_private
 from cvl.store.outputs import Produced
+from cvl.store.staging import CheckedFile
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,12 @@ class Fallback:
 
 @dataclass(frozen=True)
 class NodeResult:
-    """Outputs of a node, and the results of the steps in it by step name."""
+    """Outputs of a node, the results of the steps in it by step name, and the content of the files
+    that they were given."""
 
     outputs: dict[str, Produced]
     steps: dict[str, StepResult]
+    files: dict[CheckedFile, StagedFile] = field(default_factory=dict)
     fallbacks: tuple[Fallback, ...] = ()
 
 
@@ -101,4 +104,14 @@ def run_model(
         before_work=before_work,
     )
     result = run_ladder(session, ladder, spec, placement, context)
-    return NodeResult(result.outputs, {node.step: result})
+    return NodeResult(result.outputs, {node.step: result}, _contents(node, spec))
+
+
+def _contents(node: Node, spec: StepSpec) -> dict[CheckedFile, StagedFile]:
+    """Of every file that was staged for a step, what its private copy holds."""
+    found: dict[CheckedFile, StagedFile] = {}
+    for name, value in node.values.items():
+        staged = spec.inputs[name]
+        pairs = zip(value, staged, strict=True) if isinstance(value, list) else [(value, staged)]
+        found.update((v, s) for v, s in pairs if isinstance(v, CheckedFile))
+    return found

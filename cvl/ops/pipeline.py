@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cvl.core.graph import candidates, dependencies, used_by
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
+from cvl.core.plan import StagedFile
 from cvl.errors import Cancelled, CvlError, TargetExistsError, UserError
 from cvl.ops.admission import admit
 from cvl.ops.fallback import FALLS_BACK, is_held, with_offer
@@ -21,6 +22,7 @@ from cvl.ops.session import Session
 from cvl.ops.step import StepResult
 from cvl.ops.wiring import Made, Wiring
 from cvl.store.atomic import remove_tree
+from cvl.store.staging import CheckedFile
 
 OF_THE_RUN = (Cancelled, TargetExistsError)
 
@@ -58,6 +60,7 @@ class _Pipeline:
         self.wiring = Wiring(node, manifest, self.made)
         self.steps: dict[str, StepResult] = {}
         self.fallbacks: list[Fallback] = []
+        self.files: dict[CheckedFile, StagedFile] = {}
         self.failed = threading.Event()
 
     def run(self) -> NodeResult:
@@ -77,13 +80,14 @@ class _Pipeline:
                     except BaseException:
                         self._stop_the_others(running)
                         raise
-        return NodeResult(self.wiring.outputs(), self.steps, tuple(self.fallbacks))
+        return NodeResult(self.wiring.outputs(), self.steps, self.files, tuple(self.fallbacks))
 
     def _take(self, name: str, done: _Done) -> None:
         self.made[name] = done.outputs
         for result in done.results:
             self.steps.update(result.steps)
             self.fallbacks += result.fallbacks
+            self.files.update(result.files)
 
     def _stop_the_others(self, running: dict[Future[_Done], str]) -> None:
         """Those that wait to start are dropped; those that run go on to their end, which keeps

@@ -112,7 +112,7 @@ def make_spec(
         context=digest,
         inputs=inputs,
         outputs=node.outputs,
-        seed=node.seed,
+        seed=node.options.step_seeds.get(node.step, node.seed),
         seed_given=node.options.seed is not None,
         device=device,
         dtype="auto",

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cvl.core.names import canonical
+from cvl.core.provenance import Provenance, encode
 from cvl.errors import Cancelled, CvlError
 from cvl.ops.examples import Catalog
 from cvl.ops.node import Fallback, Node, NodeResult
 from cvl.ops.pipeline import run_node
+from cvl.ops.provenance import provenance_of, sidecar_of
 from cvl.ops.reap import reap_quietly
 from cvl.ops.request import Checked, Request, check_request, new_run_id
 from cvl.ops.session import Session
@@ -21,6 +23,8 @@ from cvl.store.atomic import remove_tree
 from cvl.store.dirs import make_private
 from cvl.store.outputs import publish, refuse_existing, remove_staging
 from cvl.store.records import CANCELLED, FAILED, OK
+from cvl.store.sidecars import write_sidecar
+from cvl.store.staging import digest_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class RunResult:
     seconds: float
     log: str
     warnings: list[str] = field(default_factory=list)
+    sidecars: dict[str, str] = field(default_factory=dict)
     fallbacks: tuple[Fallback, ...] = ()
 
     @property
@@ -53,8 +58,11 @@ def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> Ru
         work = make_private(session.dirs.work / checked.run)
         result = run_node(session, node, work, _guard(checked))
         session.cancel.check()
-        outputs, unchanged = _publish(session, checked, result)
+        made_by = provenance_of(checked, result, _seed(checked, result))
+        outputs, unchanged = _publish(session, checked, result, made_by)
         finish(outputs)
+        seconds = time.monotonic() - started
+        sidecars = _sidecars(checked, result, made_by, seconds)
     return RunResult(
         run=checked.run,
         example=checked.manifest.name,
@@ -66,6 +74,7 @@ def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> Ru
         log=str(run_folder(session, checked.run)),
         warnings=_warnings(result),
         fallbacks=result.fallbacks,
+        sidecars=sidecars,
     )
 
 
@@ -94,15 +103,29 @@ def _guard(checked: Checked) -> Callable[[], None]:
 
 
 def _publish(
-    session: Session, checked: Checked, result: NodeResult
+    session: Session, checked: Checked, result: NodeResult, made_by: dict[str, Provenance]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     outputs: dict[str, str] = {}
     unchanged: list[str] = []
     for name, target in checked.targets.items():
-        if not publish(result.outputs[name], target, session.cancel.check):
+        payload = encode(made_by[name])
+        if not publish(result.outputs[name], target, session.cancel.check, payload):
             unchanged.append(name)
         outputs[name] = str(target.path)
     return outputs, tuple(unchanged)
+
+
+def _sidecars(
+    checked: Checked, result: NodeResult, made_by: dict[str, Provenance], seconds: float
+) -> dict[str, str]:
+    """Written last: a file without its sidecar is whole, a sidecar without its file is nothing."""
+    written: dict[str, str] = {}
+    if checked.request.options.sidecar:
+        for name, target in checked.targets.items():
+            sha256 = "" if target.path.is_dir() else digest_of(target.path)
+            sidecar = sidecar_of(made_by[name], sha256, checked.run, seconds, result)
+            written[name] = str(write_sidecar(target, sidecar))
+    return written
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.known import check_steps
 from cvl.store.outputs import Target, prepare_target
+from cvl.store.sidecars import check_sidecar
 from cvl.store.staging import open_files
 
 MAX_SEED = 2**31 - 1
@@ -41,6 +42,9 @@ class Options:
     use_cache: bool = True
     timeout_s: float | None = None
     seed: int | None = None
+    step_seeds: Mapping[str, int] = field(default_factory=dict)
+    """Seeds of single steps, by step name; the others have `seed`."""
+    sidecar: bool = False
     fallback: bool = False
     """Let another example take over although the user named one."""
 
@@ -59,7 +63,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Checked:
-    """A request that makes sense: values by input, outputs with where they go, the seed to use."""
+    """A request that makes sense: values by input, outputs with where they go, the seed to use.
+    step_values: options of steps, under `step.input`."""
 
     request: Request
     manifest: Manifest
@@ -68,6 +73,7 @@ class Checked:
     targets: dict[str, Target]
     seed: int
     run: str
+    step_values: dict[str, Any] = field(default_factory=dict)
 
 
 def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
@@ -83,9 +89,10 @@ def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
     elif request.overrides:
         raise InputError(f"{manifest.name} is not a pipeline: it has no steps to give options to")
     values = resolve_inputs(manifest.inputs, request.inputs, manifest.name)
+    step_values: dict[str, Any] = {}
     values = {name: open_files(name, manifest.inputs[name], v) for name, v in values.items()}
     if isinstance(manifest, PipelineManifest):
-        check_steps(catalog, manifest, values, request.overrides)
+        step_values = check_steps(catalog, manifest, values, request.overrides)
     else:
         check_offload(manifest, request.options.offload)
     specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
@@ -95,8 +102,12 @@ def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
     }
     if len({target.path for target in targets.values()}) < len(targets):
         raise InputError("two outputs have the same path")
+    if request.options.sidecar:
+        for target in targets.values():
+            check_sidecar(target)
     outputs = {name: output_request(name, specs[name], path.name) for name, path in paths.items()}
-    return Checked(request, manifest, values, outputs, targets, _seed(request.options.seed), run)
+    seed = _seed(request.options.seed)
+    return Checked(request, manifest, values, outputs, targets, seed, run, step_values)
 
 
 def _seed(given: int | None) -> int:

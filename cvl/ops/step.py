@@ -19,6 +19,7 @@ from cvl.core.offload import Attempt
 from cvl.core.outcome import Ending, failure_of, warning_of
 from cvl.core.plan import Placement, StepSpec, request_for, step_key
 from cvl.core.policy import GRACE_S, container_for, container_user
+from cvl.core.provenance import Origin
 from cvl.errors import CvlError
 from cvl.machine.leases import Wanted, leased
 from cvl.ops.build import ensure_image, existing_image
@@ -59,6 +60,7 @@ class StepResult:
     key: str
     image: str
     seed: int
+    origin: Origin
     seconds: float = 0
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -86,7 +88,8 @@ def run_step(
         if cached is not None:
             session.report.phase(spec.step, "cached", _when(cached[1].made))
             found = cached[1]
-            return StepResult(found.outputs, True, found.made, cached[0], "", found.seed)
+            made_by = _origin(spec, context, cached[2], found.seed)
+            return StepResult(found.outputs, True, found.made, cached[0], "", found.seed, made_by)
         context.before_work()
         history = History(session, spec, context.build.digest, use_cache=context.use_cache)
         image = ensure_image(session, context.manifest, context.build, spec.step).id
@@ -101,9 +104,9 @@ def run_step(
 
 def _lookup(
     session: Session, spec: StepSpec, context: StepContext
-) -> tuple[str, CachedResult] | None:
+) -> tuple[str, CachedResult, str] | None:
     """A result of this step's code: of the image there is, else of any image made of this
-    context."""
+    context; with the image that made it."""
     if not context.use_cache or spec.cache == "never" or spec.network:
         return None
     image = existing_image(session, context.manifest, context.build)
@@ -112,7 +115,7 @@ def _lookup(
         key = step_key(spec, code, any_seed=not spec.seed_given)
         found = session.results.lookup(key)
         if found is not None:
-            return key, found
+            return key, found, code
     return None
 
 
@@ -170,8 +173,21 @@ def _execute(
     kept, key = _keep(session, spec, image, outputs, dtype)
     seconds = time.monotonic() - started
     session.report.phase(spec.step, "done", f"{seconds:.1f} s")
+    made_by = _origin(spec, context, image, spec.seed)
     return StepResult(
-        kept, False, time.time(), key, image, spec.seed, seconds, watched.metrics, warnings
+        kept, False, time.time(), key, image, spec.seed, made_by, seconds, watched.metrics, warnings
+    )
+
+
+def _origin(spec: StepSpec, context: StepContext, image: str, seed: int) -> Origin:
+    return Origin(
+        example=spec.example,
+        code=context.build.source,
+        image=image,
+        weights=spec.weights,
+        seed=seed,
+        device=spec.device,
+        offload="" if spec.exact_offload else spec.offload,
     )
 
 

@@ -14,9 +14,11 @@ from cvl import faultpoint
 from cvl.core.media import MediaError, inspect, require_kind
 from cvl.core.names import printable
 from cvl.core.plan import OutputRequest, output_file_name
+from cvl.core.provenance import Patch
 from cvl.errors import InputError, OutputError, TargetExistsError
 from cvl.store.atomic import naming_the_mount, remove_tree, sync_folder
 from cvl.store.folders import FolderError, copy_file, copy_tree, measure
+from cvl.store.patching import CARRIERS, copy_patched, patch_of, unpatched_digest
 from cvl.store.staging import KINDS, digest_of, open_regular
 
 STAGING = ".cvl-staging-"
@@ -128,21 +130,28 @@ def refuse_existing(target: Target) -> None:
         )
 
 
-def publish(produced: Produced, target: Target, check: Callable[[], None]) -> bool:
+def publish(
+    produced: Produced, target: Target, check: Callable[[], None], payload: bytes = b""
+) -> bool:
     """Put the output at its target in one rename; False when the same bytes are there already.
-    `check` is called last before the rename, and may raise to leave the target as it is.
+    `check` is called last before the rename, and may raise to leave the target as it is. `payload`:
+    a statement of how it was made, for formats that have a place for one.
 
     Raises TargetExistsError when something else is there and overwriting was not allowed.
     """
-    if _same(produced, target.path):
+    patch = patch_of(produced.path, payload) if produced.extension in CARRIERS else None
+    if _same(produced, target.path, patch):
         return False
     refuse_existing(target)
     with naming_the_mount(target.path.parent):
         target.staging.mkdir(mode=0o700, exist_ok=True)
         part = target.staging / "output"
         remove_tree(part)
-        copy = copy_tree if produced.path.is_dir() else copy_file
-        copy(produced.path, part, _file_mode())
+        if patch is not None:
+            copy_patched(produced.path, part, file_mode(), patch)
+        else:
+            copy = copy_tree if produced.path.is_dir() else copy_file
+            copy(produced.path, part, file_mode())
         faultpoint.reach("before_replace")
         check()
         _rename(part, target)
@@ -150,13 +159,15 @@ def publish(produced: Produced, target: Target, check: Callable[[], None]) -> bo
     return True
 
 
-def _same(produced: Produced, path: Path) -> bool:
-    if not path.is_file() or path.is_symlink() or path.stat().st_size != produced.size:
+def _same(produced: Produced, path: Path, patch: Patch | None) -> bool:
+    size = patch.size if patch else produced.size
+    if not path.is_file() or path.is_symlink() or path.stat().st_size != size:
         return False
-    return digest_of(path) == produced.sha256
+    digest = unpatched_digest(path, patch) if patch else digest_of(path)
+    return digest == produced.sha256
 
 
-def _file_mode() -> int:
+def file_mode() -> int:
     """0666 less the umask, which can only be read by setting it."""
     mask = os.umask(0)
     os.umask(mask)

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -75,7 +75,8 @@ def _check_folder(name: str, path: str, shown: str) -> CheckedFile:
 def open_files(name: str, spec: InputSpec, value: Any) -> Any:
     """HostFile -> CheckedFile, in lists too; other values as they are."""
     if isinstance(value, HostFile):
-        return check_file(name, spec, value.path)
+        checked = check_file(name, spec, value.path)
+        return checked if value.extension is None else replace(checked, extension=value.extension)
     if isinstance(value, list):
         return [open_files(name, spec, item) for item in value]
     return value

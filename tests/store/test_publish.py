@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from cvl.errors import TargetExistsError
 from cvl.store.outputs import Produced, Target, prepare_target, publish, remove_staging
-from tests.support.files import produced
+from cvl.store.patching import statement_in
+from tests.support.files import produced, wav
 from tests.support.processes import ended, python, said
 
 
@@ -115,8 +116,8 @@ made, path, limit = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sy
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 size = made.stat().st_size
-output = Produced(made, digest_of(made), size, "txt")
-publish(output, prepare_target(path, "run", True), lambda: None)
+output = Produced(made, digest_of(made), size, made.suffix[1:] or "txt")
+publish(output, prepare_target(path, "run", True), lambda: None, b"statement")
 """
 
 
@@ -133,6 +134,18 @@ def test_a_process_that_dies_before_the_rename_leaves_the_target(
     assert (path.read_bytes() if path.exists() else None) == existing
     assert ended(python(PUBLISH, str(made), str(path), "0"))[0] == 0
     assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("fault", ["SIGKILL", "SIGTERM"])
+def test_a_statement_is_in_the_file_or_there_is_no_file(tmp_path: Path, fault: str) -> None:
+    made, path = wav(tmp_path / "made.wav"), tmp_path / "a.wav"
+    dying = python(PUBLISH, str(made), str(path), "0", CVL_FAULT=f"before_replace:{fault}")
+    assert ended(dying)[0] < 0
+    assert not path.exists()
+    for _ in range(2):
+        assert ended(python(PUBLISH, str(made), str(path), "0"))[0] == 0
+        assert statement_in(path) == b"statement"
+    assert statement_in(made) is None
 
 
 def test_a_copy_that_fails_half_way_leaves_the_target(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,9 @@ from cvl.ops.examples import Example
 from cvl.ops.request import Options, Request
 from cvl.store.config import Config, load_config
 
+if TYPE_CHECKING:
+    from cvl.cli.running import Settings
+
 VERBS = {
     "build": "Build the image (the images, for a pipeline).",
     "predict": "Run it on your inputs.",
@@ -30,7 +33,7 @@ VERBS = {
 PROGRESS = ("auto", "tty", "plain", "json", "quiet")
 
 
-def _runner_params() -> list[click.Parameter]:
+def runner_params() -> list[click.Parameter]:
     """cvl's own options of `run`, the same for every example and verb."""
     declared = [
         click.option(
@@ -41,6 +44,7 @@ def _runner_params() -> list[click.Parameter]:
         ),
         click.option("--seed", type=int, metavar="N", help="Same seed, same bytes."),
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
+        click.option("--sidecar", is_flag=True, help="Write OUTPUT.cvl.json: how it was made."),
         click.option("--no-cache", is_flag=True, help="Run although the result is known."),
         click.option("--explain", is_flag=True, help="Say field by field why each step runs."),
         click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
@@ -65,7 +69,7 @@ class RunCommand(click.Command):
     added. Words before them are parsed as well, so that cvl's options may stand anywhere."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        words, rest = _positionals(self.params, args)
+        words, rest = positionals(self.params, args)
         if not words:
             if {"--help", "-h"} & set(args):
                 click.echo(self.get_help(ctx))
@@ -75,8 +79,10 @@ class RunCommand(click.Command):
         return []
 
 
-def _positionals(params: list[click.Parameter], args: list[str]) -> tuple[list[str], list[str]]:
-    """The first two words that are neither an option of cvl nor its value, and everything else."""
+def positionals(
+    params: list[click.Parameter], args: list[str], count: int = 2
+) -> tuple[list[str], list[str]]:
+    """The first `count` words that are neither an option of cvl nor its value, and the rest."""
     takes_value = {
         flag
         for param in params
@@ -86,7 +92,7 @@ def _positionals(params: list[click.Parameter], args: list[str]) -> tuple[list[s
     words: list[str] = []
     rest: list[str] = []
     index = 0
-    while index < len(args) and len(words) < 2:
+    while index < len(args) and len(words) < count:
         token = args[index]
         if token.startswith("-") and len(token) > 1:
             rest.append(token)
@@ -101,7 +107,7 @@ def _positionals(params: list[click.Parameter], args: list[str]) -> tuple[list[s
 
 @click.command(
     cls=RunCommand,
-    params=_runner_params(),
+    params=runner_params(),
     options_metavar="",
     epilog="cvl run EXAMPLE predict --help shows the options of an example.",
 )
@@ -111,7 +117,7 @@ def command(ctx: click.Context, /, **_: Any) -> int:
     terminal: Terminal = ctx.obj
     words, rest = ctx.meta["words"], ctx.meta["rest"]
     config = load_config()
-    terminal.examples = _early_examples(rest)
+    terminal.examples = early_examples(rest)
     found = catalog(terminal, config)
     example = found.find(words[0])
     verb = words[1] if len(words) > 1 else ""
@@ -124,7 +130,7 @@ def command(ctx: click.Context, /, **_: Any) -> int:
     return 0 if values is None else _dispatch(terminal, config, found, example, verb, values)
 
 
-def _early_examples(rest: list[str]) -> tuple[str, ...]:
+def early_examples(rest: list[str]) -> tuple[str, ...]:
     """--examples decides which example is meant, so it is read before the rest."""
     folders = []
     for index, token in enumerate(rest):
@@ -168,33 +174,48 @@ def _dispatch(
     """Only here, with the command line understood, is the rest of cvl imported."""
     from cvl.cli import running
 
+    listen(terminal, values)
+    settings = settings_of(values, config)
+    if verb == "build":
+        return running.build(terminal, settings, found, example)
+    if verb == "test":
+        junit = Path(values["junit"] or f"junit-{example.name}.xml")
+        return running.test(
+            terminal, settings, found, example, junit, runner_options(values, config)
+        )
+    inputs, outputs, steps = split(values)
+    outputs = {(name or ""): path for name, path in outputs.items()}
+    request = Request(example, inputs, outputs, steps, runner_options(values, config))
+    return running.predict(terminal, settings, found, request)
+
+
+def listen(terminal: Terminal, values: dict[str, Any]) -> None:
+    """Speak as the options say."""
     terminal.json, terminal.debug = values["as_json"], values["debug"]
     terminal.quiet = values["quiet"] or values["progress"] == "quiet"
-    settings = running.Settings(
+
+
+def settings_of(values: dict[str, Any], config: Config) -> Settings:
+    """How a run is shown and built."""
+    from cvl.cli.running import Settings
+
+    return Settings(
         progress=values["progress"] or config.progress,
         base_image=values["base_image"] or config.base_image,
         build_network=config.build_network,
         dry_run=values["dry_run"],
         explain=values["explain"],
     )
-    if verb == "build":
-        return running.build(terminal, settings, found, example)
-    if verb == "test":
-        junit = Path(values["junit"] or f"junit-{example.name}.xml")
-        return running.test(terminal, settings, found, example, junit, _options(values, config))
-    inputs, outputs, steps = split(values)
-    outputs = {(name or ""): path for name, path in outputs.items()}
-    request = Request(example, inputs, outputs, steps, _options(values, config))
-    return running.predict(terminal, settings, found, request)
 
 
-def _options(values: dict[str, Any], config: Config) -> Options:
+def runner_options(values: dict[str, Any], config: Config) -> Options:
     return Options(
         gpus=values["gpus"] or config.gpus or None,
         offload=values["offload"],
         overwrite=values["overwrite"],
         use_cache=not values["no_cache"],
         timeout_s=values["timeout"],
-        seed=values["seed"],
+        seed=values.get("seed"),
+        sidecar=values["sidecar"],
         fallback=values["fallback"],
     )
