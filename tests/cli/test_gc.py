@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -38,7 +39,7 @@ def old(bare: Run, start: Start, tmp_path: Path) -> Path:
         logs_in(home, run, stub="x" * 1000)
     bare("stop", "--all")
     long_ago = time.time() - 40 * DAY
-    with sqlite3.connect(home / "state" / "cvl.db") as db:
+    with contextlib.closing(sqlite3.connect(home / "state" / "cvl.db")) as db, db:
         db.execute("UPDATE runs SET ended=? WHERE id LIKE '2025%'", (long_ago,))
     for name in ("20250101-000000-cccccc", "20260101-000000-dddddd"):
         logs_in(home, name, stub="x" * 1000)
