@@ -115,16 +115,22 @@ def _why(payload: bytes) -> str:
     return "holds a damaged statement of how it was made"
 
 
+def _is_step(name: str) -> bool:
+    """Names of steps, joined by dots where pipelines nest; an item of a foreach is a number."""
+    return all(is_identifier(part) or part.isdecimal() for part in name.split("."))
+
+
 def _makes_sense(found: Provenance) -> bool:
     """Names are names and digests are digests: they are shown, looked up and used as options."""
     names = [found.example, *found.outputs, *(origin.example for origin in found.steps.values())]
-    dotted = [*found.arguments, *found.files, *found.steps]
+    dotted = [*found.arguments, *found.files]
     refs = [ref for many in found.files.values() for ref in many]
     seeds = [found.seed, *(origin.seed for origin in found.steps.values())]
     return (
         found.output in found.outputs
         and all(is_identifier(name) for name in names)
         and all(is_identifier(part) for name in dotted for part in name.split("."))
+        and all(_is_step(name) for name in found.steps)
         and all(_EXTENSION.fullmatch(extension) for extension in found.outputs.values())
         and all(_SHA256.fullmatch(r.sha256) and _EXTENSION.fullmatch(r.extension) for r in refs)
         and all(ref.size >= 0 for ref in refs)
