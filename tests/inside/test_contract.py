@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -173,7 +174,9 @@ def metrics_of(ran: Ran) -> dict[str, float]:
 def test_the_most_memory_that_the_process_and_its_children_took_is_measured(app: Path) -> None:
     ran = under_cvl(app, "eat")
     assert ran.code == 0
-    assert 210 << 20 < metrics_of(ran)["peak_rss_bytes"] < 400 << 20
+    # A process begins with the peak of the one that forked it: here the tests, in a container none.
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    assert 210 << 20 < metrics_of(ran)["peak_rss_bytes"] < (400 << 20) + ours
 
 
 TORCH = """
