@@ -7,8 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-ScalarType = Literal["string", "integer", "number", "boolean", "choice", "json"]
-FileType = Literal["audio", "image", "video", "file", "directory"]
 ItemType = Literal[
     "string", "integer", "number", "boolean", "choice", "json",
     "audio", "image", "video", "file", "directory",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from cvl.errors import Cancelled
 
@@ -37,7 +36,3 @@ class Cancel:
         """Sleep, but not past a signal; raises Cancelled then."""
         self._event.wait(seconds)
         self.check()
-
-    def sleep_uncancelled(self, seconds: float) -> None:
-        """Sleep while cleaning up, when being cancelled is old news."""
-        time.sleep(seconds)

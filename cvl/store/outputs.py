@@ -23,7 +23,6 @@ from cvl.store.staging import KINDS, digest_of, open_regular
 
 STAGING = ".cvl-staging-"
 SPARSE_SLACK = 1 << 20
-MAX_DIRECTORY_FILES = 1000
 
 
 @dataclass(frozen=True)

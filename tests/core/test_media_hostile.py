@@ -92,7 +92,7 @@ def survive(head: bytes, size: int | None = None, pattern: bytes = b"\0") -> Med
 def seeds(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     """Small real files of every format that cvl parses."""
     if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not installed")
+        pytest.fail("ffmpeg is not installed")
     folder = tmp_path_factory.mktemp("seeds")
     for row in SEEDS:
         make_seed(folder, row)
