@@ -1,21 +1,13 @@
 """The docker engine, over its API socket. The command line client is used for BuildKit builds
-only."""
+only, the docker package for pulls: who may pull is in files and programs of the docker client."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
-
-import docker
-import requests
-from docker.errors import APIError, DockerException, NotFound
-from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
-from docker.utils import kwargs_from_env
-from docker.utils.socket import frames_iter
 
 from cvl.core.container import (
     ContainerSpec,
@@ -24,17 +16,17 @@ from cvl.core.container import (
     FoundContainer,
     FoundImage,
 )
+from cvl.engine.api import Api, ApiError
 from cvl.engine.build import build_image
+from cvl.engine.docker_run import DockerRun
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
-from cvl.engine.protocol import BuildProgress, BuildSpec, Cancelled, OnBuild, OnLog
+from cvl.engine.protocol import BuildSpec, Cancelled, OnBuild, OnLog
 from cvl.errors import CvlError, DiskFullError, EngineError, GpuError
 
 CONTROL_TIMEOUT_S = 10
 CREATE_TIMEOUT_S = 60
-# Between two lines of a pull, which come several times a second while anything arrives.
-PULL_TIMEOUT_S = 120
-PULLED = ("Pull complete", "Already exists")
 IMAGES_TIMEOUT_S = 300
+GONE, CONFLICT = 404, 409
 
 
 class DockerEngine:
@@ -44,75 +36,59 @@ class DockerEngine:
     def __init__(self, endpoint: Endpoint | None = None) -> None:
         self.endpoint = endpoint or resolve_endpoint()
         refuse_remote(self.endpoint)
-        self._client = self._connect(version="auto", timeout=CONTROL_TIMEOUT_S)
-        self._version: str = self._client.api_version
+        with speaking(self.endpoint):
+            self._api = Api(self.endpoint, CONTROL_TIMEOUT_S)
         self._facts: EngineFacts | None = None
-
-    def _connect(self, version: str, timeout: Any) -> Any:
-        """A client of its own for each long call: one connection pool, one timeout."""
-        with _speaking(self.endpoint):
-            tls = kwargs_from_env() if self.endpoint.source == "DOCKER_HOST" else {}
-            settings: dict[str, Any] = {**tls, "base_url": self.endpoint.url}
-            return docker.APIClient(version=version, timeout=timeout, **settings)
 
     def facts(self) -> EngineFacts:
         if self._facts is None:
-            with _speaking(self.endpoint):
-                self._facts = _facts(self._client.info())
+            with speaking(self.endpoint):
+                self._facts = _facts(self._api.call("GET", "/info"))
         return self._facts
 
     def image_id(self, reference: str) -> str | None:
-        with _speaking(self.endpoint):
+        with speaking(self.endpoint):
             try:
-                return str(self._client.inspect_image(reference)["Id"])
-            except NotFound:
+                return str(self._api.call("GET", f"/images/{reference}/json")["Id"])
+            except ApiError as error:
+                if error.status != GONE:
+                    raise
                 return None
 
     def build(self, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled) -> str:
         return build_image(self.endpoint, spec, on_progress, cancelled)
 
     def pull(self, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> str:
-        client = self._connect(self._version, PULL_TIMEOUT_S)
-        with _speaking(self.endpoint):
-            layers: dict[str, bool] = {}
-            for line in client.pull(reference, stream=True, decode=True):
-                if cancelled():
-                    return ""
-                if "error" in line:
-                    raise EngineError(
-                        f"{reference} cannot be pulled: {line['error']}",
-                        hint="check the name in the manifest, and docker login",
-                        code="pull_failed",
-                    )
-                status = str(line.get("status", ""))
-                if "id" in line:
-                    layers[line["id"]] = status in PULLED
-                text = f"{line.get('id', '')} {status}".strip()
-                on_progress(BuildProgress(text, sum(layers.values()), len(layers)))
-            return str(client.inspect_image(reference)["Id"])
+        from cvl.engine.pull import pull_image
+
+        pull_image(self.endpoint, reference, on_progress, cancelled)
+        return "" if cancelled() else self.image_id(reference) or ""
 
     def create(self, spec: ContainerSpec) -> str:
-        client = self._connect(self._version, CREATE_TIMEOUT_S)
-        with _speaking(self.endpoint):
-            config = client.create_container_config(**_container_config(spec))
-            config["HostConfig"] = client.create_host_config(**_host_config(spec))
-            created = client.create_container_from_config(config, spec.name)
-            return str(created["Id"])
+        document = {**_container_config(spec), "HostConfig": _host_config(spec)}
+        name = {"name": spec.name}
+        with speaking(self.endpoint):
+            created = self._api.call("POST", "/containers/create", name, document, CREATE_TIMEOUT_S)
+        return str(created["Id"])
 
     def start(self, container: str, stdin: bytes, on_log: OnLog) -> DockerRun:
-        client = self._connect(self._version, CREATE_TIMEOUT_S)
-        with _speaking(self.endpoint):
-            attached = client.attach_socket(
-                container, params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        path = f"/containers/{container}"
+        with speaking(self.endpoint):
+            attached = self._api.hijack(
+                f"{path}/attach", {"stdin": True, "stdout": True, "stderr": True, "stream": True}
             )
-            client.start(container)
-        run = DockerRun(self._connect(self._version, None), container, attached, on_log)
+            try:
+                self._api.call("POST", f"{path}/start", timeout_s=CREATE_TIMEOUT_S)
+            except BaseException:
+                attached.socket.close()
+                raise
+        run = DockerRun(self._api, container, attached, on_log)
         run.send(stdin)
         return run
 
     def state(self, container: str) -> ContainerState:
-        with _speaking(self.endpoint):
-            state = self._client.inspect_container(container)["State"]
+        with speaking(self.endpoint):
+            state = self._api.call("GET", f"/containers/{container}/json")["State"]
         return ContainerState(
             running=bool(state["Running"]),
             exit_code=int(state["ExitCode"]),
@@ -126,55 +102,50 @@ class DockerEngine:
         still kill."""
 
         def hold() -> None:
-            with contextlib.suppress(DockerException, requests.RequestException, CvlError):
-                client = self._connect(self._version, grace_s + CONTROL_TIMEOUT_S)
-                client.stop(container, timeout=int(grace_s))
+            grace, path = {"t": int(grace_s)}, f"/containers/{container}/stop"
+            with contextlib.suppress(ApiError, OSError):
+                self._api.call("POST", path, grace, timeout_s=grace_s + CONTROL_TIMEOUT_S)
 
         threading.Thread(target=hold, daemon=True, name="cvl-stop").start()
 
     def kill(self, container: str) -> None:
-        with _speaking(self.endpoint), contextlib.suppress(NotFound):
-            try:
-                self._client.kill(container)
-            except APIError as error:
-                if error.status_code != requests.codes.conflict:  # 409: not running any more
-                    raise
+        """Gone, or not running any more, is what was asked for."""
+        with speaking(self.endpoint), _but(GONE, CONFLICT):
+            self._api.call("POST", f"/containers/{container}/kill")
 
     def remove(self, container: str) -> None:
-        with _speaking(self.endpoint), contextlib.suppress(NotFound):
-            try:
-                self._client.remove_container(container, force=True, v=True)
-            except APIError as error:
-                if error.status_code != requests.codes.conflict:  # 409: removal is under way
-                    raise
+        """Gone, or about to go, is what was asked for."""
+        with speaking(self.endpoint), _but(GONE, CONFLICT):
+            self._api.call("DELETE", f"/containers/{container}", {"force": True, "v": True})
 
     def find(self, labels: dict[str, str]) -> list[FoundContainer]:
-        with _speaking(self.endpoint):
-            rows = self._client.containers(all=True, filters={"label": _wanted(labels)})
+        query = {"all": True, "filters": {"label": _wanted(labels)}}
+        with speaking(self.endpoint):
+            rows = self._api.call("GET", "/containers/json", query)
         return [
             FoundContainer(row["Id"], dict(row["Labels"] or {}), row["State"] == "running")
             for row in rows
         ]
 
     def images(self, labels: dict[str, str]) -> list[FoundImage]:
-        client = self._connect(self._version, IMAGES_TIMEOUT_S)
-        with _speaking(self.endpoint):
-            rows = client.images(filters={"label": _wanted(labels)})
+        query = {"filters": {"label": _wanted(labels)}}
+        with speaking(self.endpoint):
+            rows = self._api.call("GET", "/images/json", query, timeout_s=IMAGES_TIMEOUT_S)
         return [_found_image(row) for row in rows]
 
     def build_cache_size(self) -> int:
-        client = self._connect(self._version, IMAGES_TIMEOUT_S)
-        with _speaking(self.endpoint):
-            found = client.df().get("BuildCache") or []
-        return sum(int(entry.get("Size") or 0) for entry in found if not entry.get("Shared"))
+        with speaking(self.endpoint):
+            found = self._api.call("GET", "/system/df", timeout_s=IMAGES_TIMEOUT_S)
+        cache = found.get("BuildCache") or []
+        return sum(int(entry.get("Size") or 0) for entry in cache if not entry.get("Shared"))
 
     def remove_image(self, reference: str) -> None:
-        client = self._connect(self._version, IMAGES_TIMEOUT_S)
-        with _speaking(self.endpoint), contextlib.suppress(NotFound):
+        query, timeout = {"force": False, "noprune": True}, IMAGES_TIMEOUT_S
+        with speaking(self.endpoint), _but(GONE):
             try:
-                client.remove_image(reference, force=False, noprune=True)
-            except APIError as error:
-                if error.status_code != requests.codes.conflict:
+                self._api.call("DELETE", f"/images/{reference}", query, timeout_s=timeout)
+            except ApiError as error:
+                if error.status != CONFLICT:
                     raise
                 raise EngineError(
                     f"{reference} is in use",
@@ -183,56 +154,14 @@ class DockerEngine:
                 ) from error
 
 
-class DockerRun:
-    """Follows one container: its log over the attach stream, its end over the wait call."""
-
-    def __init__(self, client: Any, container: str, attached: Any, on_log: OnLog) -> None:
-        self._client = client
-        self._container = container
-        self._attached = attached
-        self._socket = getattr(attached, "_sock", attached)
-        self._on_log = on_log
-        self._ended = threading.Event()
-        self._lost = False
-        self._socket.settimeout(None)
-        self._thread = threading.Thread(target=self._follow, daemon=True, name="cvl-follow")
-        self._thread.start()
-
-    @property
-    def lost(self) -> bool:
-        return self._lost
-
-    def send(self, stdin: bytes) -> None:
-        """Write the request and close stdin, in a thread: a program that does not read it holds
-        this up for as long as it runs, and the caller must be able to end that."""
-        hand_over = threading.Thread(
-            target=self._send, args=(stdin,), daemon=True, name="cvl-stdin"
-        )
-        hand_over.start()
-
-    def _send(self, stdin: bytes) -> None:
-        with contextlib.suppress(OSError):
-            self._socket.sendall(stdin)
-            self._socket.shutdown(socket.SHUT_WR)
-
-    def wait(self, timeout_s: float) -> bool:
-        return self._ended.wait(timeout_s)
-
-    def _follow(self) -> None:
-        try:
-            for _, chunk in frames_iter(self._attached, tty=False):  # type: ignore[no-untyped-call]
-                self._on_log(chunk)
-            self._client.wait(self._container)
-        except NotFound:
-            pass  # removed by somebody else: the state call will say so
-        except (OSError, ValueError, DockerException, requests.RequestException):
-            self._lost = True
-        finally:
-            self._ended.set()
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)  # wakes a sender that nobody reads from
-            with contextlib.suppress(OSError):
-                self._attached.close()
+@contextlib.contextmanager
+def _but(*statuses: int) -> Iterator[None]:
+    """These answers are as good as success."""
+    try:
+        yield
+    except ApiError as error:
+        if error.status not in statuses:
+            raise
 
 
 def _wanted(labels: dict[str, str]) -> list[str]:
@@ -246,49 +175,51 @@ def _found_image(row: dict[str, Any]) -> FoundImage:
 
 def _container_config(spec: ContainerSpec) -> dict[str, Any]:
     return {
-        "image": spec.image,
-        "command": [],
-        "entrypoint": list(spec.command),
-        "working_dir": spec.working_dir,
-        "user": spec.user,
-        "environment": spec.environment,
-        "labels": spec.labels,
-        "stdin_open": True,
-        "stop_signal": "SIGTERM",
-        "healthcheck": {"test": ["NONE"]},
+        "Image": spec.image,
+        "Cmd": [],
+        "Entrypoint": list(spec.command),
+        "WorkingDir": spec.working_dir,
+        "User": spec.user,
+        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
+        "Labels": spec.labels,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "OpenStdin": True,
+        "StdinOnce": True,
+        "StopSignal": "SIGTERM",
+        "Healthcheck": {"Test": ["NONE"]},
     }
 
 
 def _host_config(spec: ContainerSpec) -> dict[str, Any]:
-    limits = [
-        Ulimit(name="fsize", soft=spec.file_size, hard=spec.file_size),
-        Ulimit(name="core", soft=0, hard=0),
-    ]
     config: dict[str, Any] = {
-        "mounts": [
-            Mount(target=m.target, source=m.source, type="bind", read_only=m.read_only)
+        "Mounts": [
+            {"Type": "bind", "Source": m.source, "Target": m.target, "ReadOnly": m.read_only}
             for m in spec.mounts
         ],
-        "tmpfs": spec.tmpfs,
-        "read_only": True,
-        "cap_drop": ["ALL"],
-        "security_opt": list(spec.security),
-        "group_add": list(spec.groups),
-        "network_mode": spec.network,
-        "mem_limit": spec.memory,
-        "memswap_limit": spec.memory,
-        "shm_size": spec.shm,
-        "pids_limit": spec.pids,
-        "ulimits": limits,
-        "init": True,
-        "log_config": LogConfig(type="json-file", config={"max-size": "10m", "max-file": "2"}),
+        "Tmpfs": spec.tmpfs,
+        "ReadonlyRootfs": True,
+        "CapDrop": ["ALL"],
+        "SecurityOpt": list(spec.security),
+        "GroupAdd": list(spec.groups),
+        "NetworkMode": spec.network,
+        "Memory": spec.memory,
+        "MemorySwap": spec.memory,
+        "ShmSize": spec.shm,
+        "PidsLimit": spec.pids,
+        "Ulimits": [
+            {"Name": "fsize", "Soft": spec.file_size, "Hard": spec.file_size},
+            {"Name": "core", "Soft": 0, "Hard": 0},
+        ],
+        "Init": True,
+        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
     }
     if spec.userns:
-        config["userns_mode"] = spec.userns
+        config["UsernsMode"] = spec.userns
     if spec.gpus:
-        config["device_requests"] = [
-            DeviceRequest(device_ids=list(spec.gpus), capabilities=[["gpu"]])
-        ]
+        gpus = {"DeviceIDs": list(spec.gpus), "Capabilities": [["gpu"]]}
+        config["DeviceRequests"] = [gpus]
     return config
 
 
@@ -311,24 +242,24 @@ def _facts(info: dict[str, Any]) -> EngineFacts:
 
 
 @contextlib.contextmanager
-def _speaking(endpoint: Endpoint) -> Iterator[None]:
-    """Turn what the docker package raises into one of our errors, with a hint."""
+def speaking(endpoint: Endpoint) -> Iterator[None]:
+    """Turn what the API raises into one of our errors, with a hint."""
     try:
         yield
-    except APIError as error:
-        raise _refused(error, endpoint) from error
-    except requests.exceptions.Timeout as error:
+    except ApiError as error:
+        raise refused(error.message, endpoint) from error
+    except TimeoutError as error:
         raise EngineError(
             f"the Docker engine at {endpoint.url} does not answer",
             hint="restart it (sudo systemctl restart docker), then run: cvl doctor",
             code="engine_timeout",
         ) from error
-    except (DockerException, requests.exceptions.RequestException, OSError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreachable(error, endpoint) from error
 
 
-def _refused(error: APIError, endpoint: Endpoint) -> CvlError:
-    text = str(error.explanation or error).strip()
+def refused(text: str, endpoint: Endpoint) -> CvlError:
+    """What the engine's own words come down to."""
     low = text.lower()
     if "no space left on device" in low:
         return DiskFullError(
@@ -352,8 +283,7 @@ def _refused(error: APIError, endpoint: Endpoint) -> CvlError:
 
 
 def _unreachable(error: Exception, endpoint: Endpoint) -> EngineError:
-    text = str(error)
-    if "Permission denied" in text or isinstance(error.__context__, PermissionError):
+    if isinstance(error, PermissionError):
         user = os.environ.get("USER", "$USER")
         return EngineError(
             f"no permission to use the Docker engine at {endpoint.url}",

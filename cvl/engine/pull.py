@@ -1,0 +1,57 @@
+"""Fetching an image from its registry, with the docker package: it reads the logins and asks the
+credential helpers of the docker client."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import docker
+import requests
+from docker.errors import APIError, DockerException
+from docker.utils import kwargs_from_env
+
+from cvl.engine.docker import refused
+from cvl.engine.endpoint import Endpoint
+from cvl.engine.protocol import BuildProgress, Cancelled, OnBuild
+from cvl.errors import EngineError
+
+# Between two lines of a pull, which come several times a second while anything arrives.
+PULL_TIMEOUT_S = 120
+PULLED = ("Pull complete", "Already exists")
+
+
+def pull_image(
+    endpoint: Endpoint, reference: str, on_progress: OnBuild, cancelled: Cancelled
+) -> None:
+    """Pull `reference`; returns early when `cancelled` says so. EngineError when it cannot be."""
+    try:
+        _pull(endpoint, reference, on_progress, cancelled)
+    except APIError as error:
+        raise refused(str(error.explanation or error), endpoint) from error
+    except (DockerException, requests.exceptions.RequestException, OSError) as error:
+        raise EngineError(
+            f"{reference} could not be pulled: the connection to the Docker engine broke",
+            hint="run: cvl doctor",
+            code="engine_timeout",
+        ) from error
+
+
+def _pull(endpoint: Endpoint, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> None:
+    tls = kwargs_from_env() if endpoint.source == "DOCKER_HOST" else {}
+    settings: dict[str, Any] = {**tls, "base_url": endpoint.url}
+    client = docker.APIClient(version="auto", timeout=PULL_TIMEOUT_S, **settings)
+    layers: dict[str, bool] = {}
+    for line in client.pull(reference, stream=True, decode=True):
+        if cancelled():
+            return
+        if "error" in line:
+            raise EngineError(
+                f"{reference} cannot be pulled: {line['error']}",
+                hint="check the name in the manifest, and docker login",
+                code="pull_failed",
+            )
+        status = str(line.get("status", ""))
+        if "id" in line:
+            layers[line["id"]] = status in PULLED
+        text = f"{line.get('id', '')} {status}".strip()
+        on_progress(BuildProgress(text, sum(layers.values()), len(layers)))
