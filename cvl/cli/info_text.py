@@ -133,6 +133,7 @@ def _model(model: ModelInfo) -> list[tuple[str, list[Row]]]:
     return [
         ("needs", list(_resources(model.resources))),
         ("offload, best first", rungs),
+        ("dtypes", [(dtype, "") for dtype in model.dtypes]),
         ("weights", [(_weights_name(item), _weights(item)) for item in model.weights]),
     ]
 

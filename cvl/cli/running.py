@@ -114,6 +114,7 @@ def run_data(result: RunResult) -> dict[str, Any]:
                 "seconds": round(step.seconds, 3),
                 "metrics": step.metrics,
                 "offload": step.offload,
+                "dtype": step.dtype,
                 "attempts": [to_plain(attempt) for attempt in step.attempts],
             }
             for name, step in result.steps.items()

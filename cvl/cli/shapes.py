@@ -99,6 +99,7 @@ class ModelShape(Shape):
     weights: list[Weights]
     resources: Resources
     offload: list[OffloadRung]
+    dtypes: list[str]
     engines: list[str]
     network: bool
     cache: Literal["reuse", "never"]
@@ -273,7 +274,7 @@ class AttemptShape(Shape):
 
 class StepDone(Shape):
     """`image` is empty when the result was cached and no image was needed; then no attempt gave it.
-    `offload`: the mode that it was made or found with."""
+    `offload` and `dtype`: what it was made or found with; `dtype` is empty when nobody said."""
 
     cached: bool
     key: str
@@ -282,6 +283,7 @@ class StepDone(Shape):
     seconds: float
     metrics: dict[str, float]
     offload: str
+    dtype: str
     attempts: list[AttemptShape]
 
 

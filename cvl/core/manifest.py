@@ -185,6 +185,8 @@ class ModelManifest:
     weights: tuple[Weights, ...] = ()
     resources: Resources = field(default_factory=Resources)
     offload: tuple[OffloadRung, ...] = ()
+    dtypes: tuple[Literal["bf16", "fp16", "fp32"], ...] = ()
+    """What it can compute in, which `--dtype` chooses from; none when it leaves no choice."""
     engines: tuple[Literal["docker", "venv"], ...] = ("docker",)
     image: str = ""
     """A prebuilt image to pull instead of building."""

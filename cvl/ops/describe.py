@@ -45,6 +45,7 @@ class ModelInfo:
     weights: tuple[Weights, ...]
     resources: Resources
     offload: tuple[OffloadRung, ...]
+    dtypes: tuple[str, ...]
     engines: tuple[str, ...]
     network: bool
     cache: str
@@ -102,6 +103,7 @@ def _model(manifest: Manifest, example: Example, base_image: str) -> ModelInfo |
         weights=manifest.weights,
         resources=manifest.resources,
         offload=manifest.offload,
+        dtypes=manifest.dtypes,
         engines=manifest.engines,
         network=manifest.network,
         cache=manifest.cache,

@@ -135,14 +135,15 @@ def _told(
     failed: list[Attempt],
     warnings: list[str],
 ) -> StepResult:
-    """The result with how it was come by. A result that was known teaches nothing of memory."""
+    """The result with how it was come by. A result that was known teaches nothing of memory, and
+    keeps the mode that it was made with: an exact one is as good as another."""
     attempts = list(failed)
     if not result.cached:
         attempts.append(Attempt(spec.offload))
         _learn(session, ladder, spec.offload, measured(result.metrics))
     return replace(
         result,
-        offload=spec.offload,
+        offload=result.offload if result.cached else spec.offload,
         attempts=tuple(attempts),
         warnings=[*warnings, *result.warnings],
     )

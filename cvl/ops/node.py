@@ -89,7 +89,7 @@ def run_model(
     gpus = choose_gpus(session, manifest, node.options.gpus)
     check_memory(session, manifest.resources)
     ladder = ladder_for(session, manifest, node.values, node.options.offload, gpus)
-    spec = make_spec(session, node, manifest, build.digest, gpus.device, ladder.start, folder)
+    spec = make_spec(session, node, manifest, build.digest, gpus, ladder.start, folder)
     uid, gid, groups = this_user()
     jit = session.dirs.jit / f"{manifest.name}-{build.digest[:20]}-{gpus.arch}"
     placement = Placement(node.run, uid, gid, groups, str(folder), str(inside_folder()), str(jit))

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cvl.core.dtypes import resolve_dtype
 from cvl.core.manifest import ModelManifest, OffloadRung, Resources
 from cvl.core.plan import Limits, StagedFile, StepSpec, input_file_name
 from cvl.errors import EngineError, GpuError
@@ -99,7 +100,7 @@ def make_spec(
     node: Node,
     manifest: ModelManifest,
     digest: str,
-    device: str,
+    gpus: GpuChoice,
     rung: OffloadRung,
     work: Path,
 ) -> StepSpec:
@@ -114,8 +115,8 @@ def make_spec(
         outputs=node.outputs,
         seed=node.options.step_seeds.get(node.step, node.seed),
         seed_given=node.options.seed is not None,
-        device=device,
-        dtype="auto",
+        device=gpus.device,
+        dtype=resolve_dtype(manifest.dtypes, node.options.dtype, gpus.device, gpus.arch),
         offload=rung.mode,
         exact_offload=rung.exact,
         network=manifest.network,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cvl.core.dtypes import check_dtype
 from cvl.core.graph import check_graph, output_spec
 from cvl.core.inputs import resolve_inputs
 from cvl.core.manifest import Manifest, ModelManifest, OutputSpec, PipelineManifest
@@ -38,6 +39,7 @@ class Options:
 
     gpus: str | None = None
     offload: str | None = None
+    dtype: str | None = None
     overwrite: bool = False
     use_cache: bool = True
     timeout_s: float | None = None
@@ -95,6 +97,7 @@ def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
         step_values = check_steps(catalog, manifest, values, request.overrides)
     else:
         check_offload(manifest, request.options.offload)
+        check_dtype(manifest.dtypes, request.options.dtype)
     specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
     paths = _chosen_outputs(manifest, specs, request.outputs)
     targets = {

@@ -194,10 +194,12 @@ def _options(made_by: Provenance, options: Options) -> Options:
     origins = made_by.steps.values()
     on_cpu = all(origin.device == "cpu" for origin in origins)
     rungs = {origin.offload for origin in origins} - {""}
+    dtypes = {origin.dtype for origin in origins} - {""}
     return replace(
         options,
         seed=made_by.seed,
         step_seeds={name: origin.seed for name, origin in made_by.steps.items()},
         gpus=options.gpus or ("none" if on_cpu else None),
         offload=options.offload or (rungs.pop() if len(rungs) == 1 else None),
+        dtype=options.dtype or (dtypes.pop() if len(dtypes) == 1 else None),
     )

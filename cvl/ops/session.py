@@ -50,7 +50,7 @@ class Session:
 
     @cached_property
     def results(self) -> Results:
-        return Results(self.dirs.results)
+        return Results(self.dirs.results, lambda text: self.report.warning(text))
 
     @cached_property
     def engine(self) -> Engine:

@@ -10,10 +10,12 @@ import secrets as random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from cvl import faultpoint
 from cvl.core import owner as labels
+from cvl.core.dtypes import AUTO
 from cvl.core.manifest import ModelManifest
 from cvl.core.offload import Attempt
 from cvl.core.outcome import Ending, failure_of, warning_of
@@ -65,6 +67,7 @@ class StepResult:
     metrics: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     offload: str = "none"
+    dtype: str = ""
     attempts: tuple[Attempt, ...] = ()
 
 
@@ -89,7 +92,10 @@ def run_step(
             session.report.phase(spec.step, "cached", _when(cached[1].made))
             found = cached[1]
             made_by = _origin(spec, context, cached[2], found.seed)
-            return StepResult(found.outputs, True, found.made, cached[0], "", found.seed, made_by)
+            return StepResult(
+                found.outputs, True, found.made, cached[0], "", found.seed, made_by,
+                offload=found.offload, dtype=found.dtype,
+            )  # fmt: skip
         context.before_work()
         history = History(session, spec, context.build.digest, use_cache=context.use_cache)
         image = ensure_image(session, context.manifest, context.build, spec.step).id
@@ -107,7 +113,7 @@ def _lookup(
 ) -> tuple[str, CachedResult, str] | None:
     """A result of this step's code: of the image there is, else of any image made of this
     context; with the image that made it."""
-    if not context.use_cache or spec.cache == "never" or spec.network:
+    if not _may_repeat(spec, context):
         return None
     image = existing_image(session, context.manifest, context.build)
     codes = [image] if image else session.records.images_of(context.build.digest)
@@ -117,6 +123,11 @@ def _lookup(
         if found is not None:
             return key, found, code
     return None
+
+
+def _may_repeat(spec: StepSpec, context: StepContext) -> bool:
+    """May an earlier result stand for a new one?"""
+    return context.use_cache and spec.cache != "never" and not spec.network
 
 
 def _when(made: float) -> str:
@@ -169,14 +180,15 @@ def _execute(
         _remove(session, container, placement)
     faultpoint.reach("outputs_written")
     session.cancel.check()
-    dtype = str(ending.result.get("dtype", spec.dtype))
-    kept, key = _keep(session, spec, image, outputs, dtype)
+    dtype = str(ending.result.get("dtype", ""))
+    kept, key = _keep(session, spec, context, image, outputs, dtype)
     seconds = time.monotonic() - started
     session.report.phase(spec.step, "done", f"{seconds:.1f} s")
     made_by = _origin(spec, context, image, spec.seed)
     return StepResult(
-        kept, False, time.time(), key, image, spec.seed, made_by, seconds, watched.metrics, warnings
-    )
+        kept, False, time.time(), key, image, spec.seed, made_by, seconds,
+        watched.metrics, warnings, dtype=dtype,
+    )  # fmt: skip
 
 
 def _origin(spec: StepSpec, context: StepContext, image: str, seed: int) -> Origin:
@@ -188,6 +200,7 @@ def _origin(spec: StepSpec, context: StepContext, image: str, seed: int) -> Orig
         seed=seed,
         device=spec.device,
         offload="" if spec.exact_offload else spec.offload,
+        dtype="" if spec.dtype == AUTO else spec.dtype,
     )
 
 
@@ -294,18 +307,23 @@ def _remove(session: Session, container: str, placement: Placement) -> None:
 
 
 def _keep(
-    session: Session, spec: StepSpec, image: str, outputs: dict[str, Produced], dtype: str
+    session: Session,
+    spec: StepSpec,
+    context: StepContext,
+    image: str,
+    outputs: dict[str, Produced],
+    dtype: str,
 ) -> tuple[dict[str, Produced], str]:
-    """Into the result store: under the key with the seed, and under the one without when the caller
-    named none or nothing is there yet. Folders are not kept; they stay where the container left
-    them."""
+    """Into the result store: under the key with the seed, and under the one without when nothing is
+    there yet; a run that did not ask for results takes their places. Folders are not kept; they
+    stay where the container left them."""
     key = step_key(spec, image)
     if any(produced.path.is_dir() for produced in outputs.values()):
         return outputs, key
-    kept = session.results.commit(key, outputs, dtype, spec.seed)
-    any_seed = step_key(spec, image, any_seed=True)
-    if not spec.seed_given or session.results.lookup(any_seed) is None:
-        session.results.commit(any_seed, kept, dtype, spec.seed)
+    anew = not _may_repeat(spec, context)
+    commit = partial(session.results.commit, dtype=dtype, seed=spec.seed, offload=spec.offload)
+    kept = commit(key, outputs, replace=anew).outputs
+    commit(step_key(spec, image, any_seed=True), kept, replace=anew and not spec.seed_given)
     return kept, key
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,21 +22,26 @@ from cvl.store.staging import digest_of, open_regular
 
 @dataclass(frozen=True)
 class CachedResult:
-    """Outputs of an earlier run of the same key, verified; when (epoch seconds) and with which seed
-    they were made."""
+    """Outputs of an earlier run of the same key, verified; when (epoch seconds) and with what they
+    were made."""
 
     outputs: dict[str, Produced]
     made: float
     dtype: str
     seed: int
+    offload: str
+
+
+class Damaged(Exception):
+    """A result that was kept and is not what was kept."""
 
 
 class Results:
     """The result store of one cache folder. Blobs are 0444, written to a temporary name and
     renamed, never hard-linked: a link would let somebody change them in place."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, warn: Callable[[str], None] = lambda text: None) -> None:
+        self.root, self._warn = root, warn
 
     def _blob(self, sha256: str) -> Path:
         return self.root / "sha256" / sha256[:2] / sha256
@@ -43,50 +50,82 @@ class Results:
         return self.root / "keys" / key[:2] / f"{key}.json"
 
     def lookup(self, key: str) -> CachedResult | None:
-        """The result of `key` when every blob of it is there and unharmed; a damaged one is
-        removed."""
+        """The result of `key` when every blob of it is there and unharmed; one that is not is told
+        as a warning, and what was changed is removed."""
         try:
-            entry = json.loads(self._entry(key).read_bytes())
-            outputs = {name: self._verified(o) for name, o in entry["outputs"].items()}
-            made, seed = float(entry["made"]), int(entry["seed"])
-            return CachedResult(outputs, made, str(entry.get("dtype", "")), seed)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return self._read(key)
+        except Damaged as damage:
+            self._warn(f"a kept result is not used: {damage}")
             return None
+
+    def _read(self, key: str) -> CachedResult | None:
+        try:
+            text = self._entry(key).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise Damaged(str(error)) from None
+        try:
+            entry = json.loads(text)
+            outputs = {name: self._verified(name, o) for name, o in entry["outputs"].items()}
+            return CachedResult(
+                outputs,
+                float(entry["made"]),
+                str(entry.get("dtype", "")),
+                int(entry["seed"]),
+                str(entry.get("offload", "none")),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise Damaged("its description cannot be read") from None
 
     def find(self, sha256: str) -> Path | None:
         """A blob by its content, unharmed; None when it is not here."""
         try:
-            return self._verified({"sha256": sha256, "size": 0, "extension": ""}).path
-        except (OSError, ValueError):
+            return self._verified("", {"sha256": sha256, "size": 0, "extension": ""}).path
+        except (Damaged, ValueError):
             return None
 
-    def _verified(self, output: dict[str, Any]) -> Produced:
+    def _verified(self, name: str, output: dict[str, Any]) -> Produced:
         path = self._blob(output["sha256"])
-        if digest_of(path) != output["sha256"]:
-            path.unlink()
-            raise ValueError("the blob was changed")
-        os.utime(path)  # least recently used goes first
+        try:
+            digest = digest_of(path)
+            os.utime(path)  # least recently used goes first
+        except OSError as error:
+            raise Damaged(f"its {name} cannot be read: {error.strerror}") from None
+        if digest != output["sha256"]:
+            path.unlink(missing_ok=True)
+            raise Damaged(f"its {name} was changed on disk")
         return Produced(path, output["sha256"], output["size"], output["extension"])
 
     def commit(
-        self, key: str, outputs: dict[str, Produced], dtype: str, seed: int = 0
-    ) -> dict[str, Produced]:
-        """Keep checked outputs under `key`; what is returned lies in the store."""
+        self,
+        key: str,
+        outputs: dict[str, Produced],
+        dtype: str,
+        seed: int = 0,
+        *,
+        offload: str = "none",
+        replace: bool = False,
+    ) -> CachedResult:
+        """Keep checked outputs under `key`, and return what lies there now: the first to come wins,
+        so that everybody who made the same step has the same bytes, unless `replace` says that the
+        key shall point to these."""
         with naming_the_mount(self.root):
             kept = {name: self._keep(produced) for name, produced in outputs.items()}
-            document = {
-                "outputs": {
-                    name: {"sha256": p.sha256, "size": p.size, "extension": p.extension}
-                    for name, p in kept.items()
-                },
-                "made": time.time(),
-                "dtype": dtype,
-                "seed": seed,
-            }
+            made = CachedResult(kept, time.time(), dtype, seed, offload)
             entry = self._entry(key)
             make_private(entry.parent)
-            write_atomic(entry, json.dumps(document).encode())
-        return kept
+            with _alone_in(entry.parent):
+                found = None if replace else self._unharmed(key)
+                if found is None:
+                    write_atomic(entry, json.dumps(_document(made)).encode())
+        return found or made
+
+    def _unharmed(self, key: str) -> CachedResult | None:
+        try:
+            return self._read(key)
+        except Damaged:
+            return None
 
     def _keep(self, produced: Produced) -> Produced:
         """A blob that is there already is replaced: nobody has looked at its bytes, and these are
@@ -150,6 +189,30 @@ class Results:
                 whole = False
             if not whole:
                 entry.unlink(missing_ok=True)
+
+
+def _document(result: CachedResult) -> dict[str, Any]:
+    return {
+        "outputs": {
+            name: {"sha256": p.sha256, "size": p.size, "extension": p.extension}
+            for name, p in result.outputs.items()
+        },
+        "made": result.made,
+        "dtype": result.dtype,
+        "seed": result.seed,
+        "offload": result.offload,
+    }
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time; the lock is on the folder itself, so that no file is left."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _copy(source: Path, part: Path) -> None:

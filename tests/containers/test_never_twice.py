@@ -128,3 +128,19 @@ def test_a_flipped_or_missing_blob_is_a_miss_and_is_never_served(cvl: Cvl, tmp_p
     assert (tmp_path / "result.txt").read_text().startswith("ok ")
     next((tmp_path / "home" / "cache" / "results" / "sha256").glob("*/*")).unlink()
     assert _chain(cvl)[0]["first"] is False
+
+
+def test_an_inexact_rung_or_another_dtype_runs_and_an_exact_rung_does_not(cvl: Cvl) -> None:
+    run = ("run", "ladder_stub", "predict", "--gpus", "none", "--enough", "none", "--overwrite")
+
+    def step(*more: str) -> tuple[bool, str, str]:
+        found = data_of(cvl(*run, *more, "--json"))["steps"]["ladder_stub"]
+        return found["cached"], found["offload"], found["dtype"]
+
+    assert step("--offload", "none") == (False, "none", "fp32")
+    assert step("--offload", "model") == (True, "none", "fp32")
+    assert step("--offload", "fp8") == (False, "fp8", "fp32")
+    assert step("--offload", "fp8") == (True, "fp8", "fp32")
+    assert step("--dtype", "fp32") == (True, "none", "fp32")
+    assert step("--dtype", "bf16") == (False, "none", "bf16")
+    assert step("--dtype", "bf16") == (True, "none", "bf16")

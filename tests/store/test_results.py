@@ -20,13 +20,19 @@ KEY = "ab" * 32
 
 
 @pytest.fixture
-def results(tmp_path: Path) -> Results:
-    return Results(tmp_path / "results")
+def warnings() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def results(tmp_path: Path, warnings: list[str]) -> Results:
+    return Results(tmp_path / "results", warnings.append)
 
 
 def kept(results: Results, tmp_path: Path, data: bytes = b"hello", key: str = KEY) -> Produced:
     """Commit one output and return it as it lies in the store."""
-    return results.commit(key, {"text": produced(tmp_path / "made", data)}, "fp32")["text"]
+    made = {"text": produced(tmp_path / "made", data)}
+    return results.commit(key, made, "fp32").outputs["text"]
 
 
 def test_what_was_kept_is_found(results: Results, tmp_path: Path) -> None:
@@ -40,11 +46,17 @@ def test_what_was_kept_is_found(results: Results, tmp_path: Path) -> None:
     assert blob.path.stat().st_nlink == 1
 
 
-def test_a_flipped_bit_is_a_miss_and_the_blob_is_gone(results: Results, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at", range(5))
+def test_any_flipped_byte_is_a_miss_with_a_warning_and_the_blob_is_gone(
+    results: Results, tmp_path: Path, warnings: list[str], at: int
+) -> None:
     blob = kept(results, tmp_path)
+    data = bytearray(b"hello")
+    data[at] ^= 1
     blob.path.chmod(0o644)
-    blob.path.write_bytes(b"hellp")
+    blob.path.write_bytes(data)
     assert results.lookup(KEY) is None
+    assert warnings == ["a kept result is not used: its text was changed on disk"]
     assert not blob.path.exists()
 
 
@@ -58,9 +70,16 @@ def test_a_damaged_blob_is_mended_by_the_next_run(results: Results, tmp_path: Pa
     assert results.lookup(KEY) is not None
 
 
-def test_a_missing_blob_is_a_miss(results: Results, tmp_path: Path) -> None:
+def test_a_missing_blob_is_a_miss_with_a_warning(
+    results: Results, tmp_path: Path, warnings: list[str]
+) -> None:
+    assert results.lookup(KEY) is None
+    assert warnings == []
     kept(results, tmp_path).path.unlink()
     assert results.lookup(KEY) is None
+    assert warnings == [
+        "a kept result is not used: its text cannot be read: No such file or directory"
+    ]
 
 
 GOOD = {"sha256": "aa" * 32, "size": 1, "extension": "txt"}
@@ -83,19 +102,27 @@ GOOD = {"sha256": "aa" * 32, "size": 1, "extension": "txt"}
         "\xff",
     ],
 )
-def test_a_damaged_entry_is_a_miss(results: Results, tmp_path: Path, entry: str) -> None:
+def test_a_damaged_entry_is_a_miss_with_a_warning(
+    results: Results, tmp_path: Path, warnings: list[str], entry: str
+) -> None:
     kept(results, tmp_path)
     next((tmp_path / "results" / "keys").glob("*/*.json")).write_bytes(entry.encode("latin-1"))
     assert results.lookup(KEY) is None
+    assert len(warnings) == 1 and warnings[0].startswith("a kept result is not used: its ")
     kept(results, tmp_path)
     assert results.lookup(KEY) is not None
 
 
-def test_a_key_points_to_what_was_kept_last(results: Results, tmp_path: Path) -> None:
-    kept(results, tmp_path, b"one")
-    kept(results, tmp_path, b"two")
+def test_a_key_points_to_what_was_kept_first_unless_it_is_to_be_replaced(
+    results: Results, tmp_path: Path
+) -> None:
+    assert kept(results, tmp_path, b"one").path.read_bytes() == b"one"
+    assert kept(results, tmp_path, b"two").path.read_bytes() == b"one"
+    made = {"text": produced(tmp_path / "made", b"three")}
+    results.commit(KEY, made, "", 5, offload="model", replace=True)
     found = results.lookup(KEY)
-    assert found is not None and found.outputs["text"].path.read_bytes() == b"two"
+    assert found is not None and (found.seed, found.offload) == (5, "model")
+    assert found.outputs["text"].path.read_bytes() == b"three"
 
 
 def test_what_lies_in_the_store_can_be_kept_under_another_key(
@@ -113,10 +140,10 @@ def test_the_store_and_the_work_folder_may_be_on_two_file_systems(tmp_path: Path
     source = other / f"cvl-test-{os.getpid()}"
     results = Results(tmp_path / "results")
     try:
-        blob = results.commit(KEY, {"text": produced(source, b"far")}, "")["text"]
+        kept = results.commit(KEY, {"text": produced(source, b"far")}, "")
     finally:
         source.unlink(missing_ok=True)
-    assert blob.path.read_bytes() == b"far"
+    assert kept.outputs["text"].path.read_bytes() == b"far"
 
 
 WRITE_ON = """
@@ -131,22 +158,53 @@ for number in itertools.count() if len(sys.argv) < 4 else range(int(sys.argv[3])
     made = work / "made"
     made.write_bytes(data)
     output = Produced(made, hashlib.sha256(data).hexdigest(), len(data), "bin")
-    root.commit("ab" * 32, {"text": output}, "fp32")
+    root.commit("ab" * 32, {"text": output}, "fp32", replace=True)
+"""
+ONCE = """
+import hashlib, pathlib, sys
+from cvl.store.outputs import Produced
+from cvl.store.results import Results
+made = pathlib.Path(sys.argv[2])
+data = sys.argv[2].encode()
+made.write_bytes(data)
+output = Produced(made, hashlib.sha256(data).hexdigest(), len(data), "bin")
+print("ready", flush=True)
+sys.stdin.readline()
+found = Results(pathlib.Path(sys.argv[1])).commit(sys.argv[3], {"text": output}, "").outputs["text"]
+print(found.path.read_text(), flush=True)
 """
 
 
 def test_a_killed_writer_leaves_a_whole_result_or_none(tmp_path: Path) -> None:
-    """20 kills, each at another moment: after so many reads of a key that a writer turns over."""
-    results, chance = Results(tmp_path / "results"), random.Random(7)
-    for _ in range(20):
+    """50 kills, each at another moment: after so many reads of a key that a writer turns over."""
+    warnings: list[str] = []
+    results, chance = Results(tmp_path / "results", warnings.append), random.Random(7)
+    for _ in range(50):
         writer = python(WRITE_ON, str(tmp_path / "results"), str(tmp_path / "work"))
         assert said(writer) == "ready"
         for _ in range(chance.randrange(1, 30)):
             results.lookup(KEY)
         killed(writer)
         assert_whole(results)
+    assert warnings == []
     kept(results, tmp_path)
     assert results.lookup(KEY) is not None
+
+
+def test_the_first_commit_wins_under_eight_racing_processes(tmp_path: Path) -> None:
+    """Each has made other bytes for the same key; all of them end up with the same."""
+    root = str(tmp_path / "results")
+    for key in (f"{n}" * 64 for n in range(5)):
+        racers = [python(ONCE, root, str(tmp_path / f"made-{n}"), key) for n in range(8)]
+        assert [said(racer) for racer in racers] == ["ready"] * 8
+        for racer in racers:
+            assert racer.stdin is not None
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
+        got = {ended(racer)[1].strip() for racer in racers}
+        assert len(got) == 1 and got <= {str(tmp_path / f"made-{n}") for n in range(8)}
+        found = Results(tmp_path / "results").lookup(key)
+        assert found is not None and found.outputs["text"].path.read_text() in got
 
 
 def assert_whole(results: Results) -> None:

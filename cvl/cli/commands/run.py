@@ -42,6 +42,7 @@ def runner_params() -> list[click.Parameter]:
         click.option(
             "--offload", metavar="MODE", help="Rung of the offload ladder, true or false."
         ),
+        click.option("--dtype", metavar="TYPE", help="auto, fp32, fp16 or bf16."),
         click.option("--seed", type=int, metavar="N", help="Same seed, same bytes."),
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
         click.option("--sidecar", is_flag=True, help="Write OUTPUT.cvl.json: how it was made."),
@@ -212,6 +213,7 @@ def runner_options(values: dict[str, Any], config: Config) -> Options:
     return Options(
         gpus=values["gpus"] or config.gpus or None,
         offload=values["offload"],
+        dtype=values["dtype"],
         overwrite=values["overwrite"],
         use_cache=not values["no_cache"],
         timeout_s=values["timeout"],

@@ -44,6 +44,8 @@ class Origin:
     device: str
     offload: str
     """Rung of the offload ladder; empty when it was one that changes no result."""
+    dtype: str = ""
+    """What it computed in; empty for a model that leaves no choice."""
 
 
 @dataclass(frozen=True)
