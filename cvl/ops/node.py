@@ -13,6 +13,7 @@ from cvl.core.manifest import Manifest, ModelManifest
 from cvl.core.plan import OutputRequest, Placement, StagedFile, StepSpec
 from cvl.ops.build import context_of
 from cvl.ops.examples import Catalog, Example
+from cvl.ops.inputs import Inputs
 from cvl.ops.ladder import ladder_for, run_ladder
 from cvl.ops.place import check_memory, choose_gpus, make_spec
 from cvl.ops.request import Options, secrets_for
@@ -89,7 +90,8 @@ def run_model(
     gpus = choose_gpus(session, manifest, node.options.gpus)
     check_memory(session, manifest.resources)
     ladder = ladder_for(session, manifest, node.values, node.options.offload, gpus)
-    spec = make_spec(session, node, manifest, build.digest, gpus, ladder.start, folder)
+    files = Inputs(session, make_private(folder / "inputs"))
+    spec = make_spec(session, node, manifest, build.digest, gpus, ladder.start, files)
     uid, gid, groups = this_user()
     jit = session.dirs.jit / f"{manifest.name}-{build.digest[:20]}-{gpus.arch}"
     placement = Placement(node.run, uid, gid, groups, str(folder), str(inside_folder()), str(jit))
@@ -101,7 +103,7 @@ def run_model(
         secrets=secrets_for(manifest, os.environ),
         log=logs / f"{node.step}.log",
         use_cache=node.options.use_cache,
-        before_work=before_work,
+        before_work=files.before(before_work),
     )
     result = run_ladder(session, ladder, spec, placement, context)
     return NodeResult(result.outputs, {node.step: result}, _contents(node, spec))

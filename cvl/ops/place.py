@@ -1,21 +1,20 @@
-"""From a node to a StepSpec: stage its files, choose its GPUs and limits."""
+"""From a node to a StepSpec: choose its GPUs, dtype and limits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cvl.core.dtypes import resolve_dtype
 from cvl.core.manifest import ModelManifest, OffloadRung, Resources
-from cvl.core.plan import Limits, StagedFile, StepSpec, input_file_name
+from cvl.core.plan import Limits, StepSpec
 from cvl.errors import EngineError, GpuError
 from cvl.machine.gpus import Gpu, read_gpus
 from cvl.machine.leases import Wanted, select
+from cvl.ops.inputs import Inputs
 from cvl.ops.session import Session, inside_folder
-from cvl.store.dirs import make_private
-from cvl.store.staging import CheckedFile, digest_of, stage
+from cvl.store.staging import digest_of
 
 if TYPE_CHECKING:
     from cvl.ops.node import Node
@@ -102,11 +101,10 @@ def make_spec(
     digest: str,
     gpus: GpuChoice,
     rung: OffloadRung,
-    work: Path,
+    files: Inputs,
 ) -> StepSpec:
-    """Stage the node's files into `work`/inputs and say what the step is."""
-    folder = make_private(work / "inputs")
-    inputs = {name: _staged(name, value, folder) for name, value in node.values.items()}
+    """What the step is, with the node's values as `files` stages them."""
+    inputs = {name: files.staged(name, value) for name, value in node.values.items()}
     return StepSpec(
         example=manifest.name,
         step=node.step,
@@ -125,22 +123,6 @@ def make_spec(
         runtime=runtime_digest(),
         limits=limits_for(session, manifest.resources, node.options.timeout_s),
     )
-
-
-def _staged(name: str, value: Any, folder: Path) -> Any:
-    if isinstance(value, CheckedFile):
-        return _stage_one(name, value, folder, None)
-    if isinstance(value, list):
-        return [
-            _stage_one(name, item, folder, index) if isinstance(item, CheckedFile) else item
-            for index, item in enumerate(value)
-        ]
-    return value
-
-
-def _stage_one(name: str, value: CheckedFile, folder: Path, index: int | None) -> StagedFile:
-    place = folder / input_file_name(name, StagedFile("", 0, value.extension), index)
-    return stage(name, value, place)
 
 
 def check_memory(session: Session, needs: Resources) -> None:

@@ -14,6 +14,7 @@ from cvl.engine.protocol import Engine
 from cvl.machine.process import this_owner
 from cvl.ops.cancel import Cancel
 from cvl.ops.report import Report, Silent
+from cvl.store.digests import Digests
 from cvl.store.dirs import Dirs, find_dirs, make_private
 from cvl.store.locks import FileLock
 from cvl.store.records import Records
@@ -51,6 +52,10 @@ class Session:
     @cached_property
     def results(self) -> Results:
         return Results(self.dirs.results, lambda text: self.report.warning(text))
+
+    @cached_property
+    def digests(self) -> Digests:
+        return Digests(self.dirs.digests)
 
     @cached_property
     def engine(self) -> Engine:

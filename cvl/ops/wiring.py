@@ -135,5 +135,6 @@ def _as_input(name: str, manifest: Manifest, value: Any) -> Any:
         return [_as_input(name, manifest, item) for item in value]
     if isinstance(value, Produced):
         checked = check_file(name, manifest.inputs[name], str(value.path))
-        return replace(checked, extension=checked.extension or value.extension)
+        known = "" if checked.folder else value.sha256
+        return replace(checked, extension=checked.extension or value.extension, sha256=known)
     return value

@@ -40,6 +40,10 @@ class Dirs:
         return self.cache / "work"
 
     @property
+    def digests(self) -> Path:
+        return self.cache / "digests"
+
+    @property
     def jit(self) -> Path:
         return self.cache / "jit"
 

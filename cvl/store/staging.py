@@ -20,6 +20,7 @@ from cvl.core.names import printable
 from cvl.core.plan import StagedFile
 from cvl.errors import InputError
 from cvl.store.atomic import copy_bytes, naming_the_mount
+from cvl.store.digests import Identity
 
 MAX_INPUT = 20 * 10**9
 CHUNK = 1 << 20
@@ -35,8 +36,10 @@ class CheckedFile:
     size: int
     extension: str
     info: MediaInfo | None
-    identity: tuple[int, int, int, int]
+    identity: Identity
     folder: bool = False
+    sha256: str = ""
+    """What it is known to hold; empty when it has yet to be read."""
 
 
 def check_file(name: str, spec: InputSpec, path: str) -> CheckedFile:
@@ -59,8 +62,12 @@ def check_file(name: str, spec: InputSpec, path: str) -> CheckedFile:
             )
         info = _inspect(name, spec, shown, stream, status.st_size)
     extension = extension_for(info.format) if info else _own_extension(path)
-    identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-    return CheckedFile(Path(path), status.st_size, extension, info, identity)
+    return CheckedFile(Path(path), status.st_size, extension, info, _identity(status))
+
+
+def _identity(status: os.stat_result) -> Identity:
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return (status.st_dev, status.st_ino, status.st_size, *times)
 
 
 def _check_folder(name: str, path: str, shown: str) -> CheckedFile:
@@ -68,7 +75,7 @@ def _check_folder(name: str, path: str, shown: str) -> CheckedFile:
         exists = "not a folder" if os.path.lexists(path) else "not there"
         raise InputError(f"--{name}: {shown} is {exists}", hint=_look_around(path))
     status = os.stat(path)
-    identity = (status.st_dev, status.st_ino, 0, 0)
+    identity = (status.st_dev, status.st_ino, 0, 0, 0)
     return CheckedFile(Path(path), 0, "", None, identity, folder=True)
 
 
@@ -153,6 +160,8 @@ def stage(name: str, checked: CheckedFile, target: Path) -> StagedFile:
     """Copy a checked file to `target` and return its content identity.
 
     The copy is what gets mounted: the caller's file may change or be swapped at any time.
+    InputError when it is not the file that was checked: by its content when that is known (others
+    may touch a result meanwhile), else by its identity.
     """
     if checked.folder:
         return _stage_folder(name, checked, target)
@@ -160,14 +169,20 @@ def stage(name: str, checked: CheckedFile, target: Path) -> StagedFile:
         naming_the_mount(target.parent),
         _opened(name, str(checked.path), printable(str(checked.path), 200)) as source,
     ):
-        status = os.fstat(source.fileno())
-        seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        if seen != checked.identity:
-            raise InputError(f"--{name}: {printable(str(checked.path), 200)} changed meanwhile")
+        if not checked.sha256 and _identity(os.fstat(source.fileno())) != checked.identity:
+            raise _changed(name, checked)
         with open(target, "xb") as copy:
-            copy_bytes(source.fileno(), copy.fileno(), status.st_size)
+            copy_bytes(source.fileno(), copy.fileno(), checked.size)
         target.chmod(0o444)
-    return StagedFile(digest_of(target), checked.size, checked.extension)
+    sha256 = digest_of(target)
+    if checked.sha256 and sha256 != checked.sha256:
+        raise _changed(name, checked)
+    return StagedFile(sha256, checked.size, checked.extension)
+
+
+def _changed(name: str, checked: CheckedFile) -> InputError:
+    shown = printable(str(checked.path), 200)
+    return InputError(f"--{name}: {shown} changed meanwhile", hint="run it again")
 
 
 def _stage_folder(name: str, checked: CheckedFile, target: Path) -> StagedFile:

@@ -4,11 +4,13 @@ stubs and a real engine."""
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cvl.store.digests import SETTLED_NS
 from tests.conftest import STUBS, Cvl, data_of
 
 pytestmark = pytest.mark.docker
@@ -66,9 +68,40 @@ def test_a_file_counts_by_its_content_and_not_by_its_time_or_name(cvl: Cvl, tmp_
     assert cached(given) is True
     renamed = given.rename(tmp_path / "renamed.txt")
     assert cached(renamed) is True
+    assert not (tmp_path / "home" / "cache" / "digests").exists()  # small files are just read
     renamed.write_text("two")
     os.utime(renamed, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert cached(renamed) is False
+
+
+def test_a_large_file_whose_result_is_known_is_not_read_again_until_something_was_done_to_it(
+    cvl: Cvl, tmp_path: Path
+) -> None:
+    given = tmp_path / "given.bin"
+    given.write_bytes(os.urandom(2 << 20))
+    settled = given.stat().st_ctime_ns + SETTLED_NS
+    while time.time_ns() <= settled:
+        cvl("list")
+    run = ("run", "stub", "predict", "--act", "copy", "--json", "--overwrite", "--file", str(given))
+
+    def cached() -> bool:
+        found: bool = data_of(cvl(*run))["steps"]["stub"]["cached"]
+        return found
+
+    assert cached() is False
+    (memo,) = (tmp_path / "home" / "cache" / "digests").iterdir()
+    known = memo.read_text()
+    memo.write_text(known[:-64] + "0" * 64)
+    refused = cvl(*run)  # what it is said to hold has no result, and is not what it holds
+    assert refused.returncode == 2 and "changed meanwhile" in refused.stdout
+    assert cached() is True
+    assert memo.read_text() == known
+    before = given.stat()
+    data = bytearray(given.read_bytes())
+    data[0] ^= 1
+    given.write_bytes(data)
+    os.utime(given, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert cached() is False
 
 
 def test_other_code_runs_again_and_a_pruned_image_is_still_a_hit_without_a_rebuild(
@@ -116,7 +149,9 @@ def _rebuild(engine: Any, folder: Path, tag: str) -> None:
     subprocess.run(command, check=True, env=environment, capture_output=True)
 
 
-def test_a_flipped_or_missing_blob_is_a_miss_and_is_never_served(cvl: Cvl, tmp_path: Path) -> None:
+def test_a_flipped_or_missing_blob_is_a_miss_with_a_warning_and_is_never_served(
+    cvl: Cvl, tmp_path: Path
+) -> None:
     _chain(cvl)
     blobs = sorted((tmp_path / "home" / "cache" / "results" / "sha256").glob("*/*"))
     assert len(blobs) == 1
@@ -124,10 +159,14 @@ def test_a_flipped_or_missing_blob_is_a_miss_and_is_never_served(cvl: Cvl, tmp_p
     data = bytearray(blobs[0].read_bytes())
     data[0] ^= 1
     blobs[0].write_bytes(data)
-    assert _chain(cvl)[0]["first"] is False
+    cached, said = _chain(cvl)
+    assert cached["first"] is False
+    assert "warning: a kept result is not used: its result was changed on disk" in said
     assert (tmp_path / "result.txt").read_text().startswith("ok ")
     next((tmp_path / "home" / "cache" / "results" / "sha256").glob("*/*")).unlink()
-    assert _chain(cvl)[0]["first"] is False
+    cached, said = _chain(cvl)
+    assert cached["first"] is False
+    assert "warning: a kept result is not used: its result cannot be read" in said
 
 
 def test_an_inexact_rung_or_another_dtype_runs_and_an_exact_rung_does_not(cvl: Cvl) -> None:
