@@ -302,10 +302,10 @@ def _keep(
     key = step_key(spec, image)
     if any(produced.path.is_dir() for produced in outputs.values()):
         return outputs, key
-    kept = session.results.commit(key, outputs, dtype, spec.seed)
+    kept = session.results.commit(key, outputs, dtype, spec.seed, example=spec.example)
     any_seed = step_key(spec, image, any_seed=True)
     if not spec.seed_given or session.results.lookup(any_seed) is None:
-        session.results.commit(any_seed, kept, dtype, spec.seed)
+        session.results.commit(any_seed, kept, dtype, spec.seed, example=spec.example)
     return kept, key
 
 

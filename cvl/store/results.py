@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
+import re
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,10 @@ from cvl.store.atomic import copy_bytes, naming_the_mount, write_atomic
 from cvl.store.dirs import make_private
 from cvl.store.outputs import Produced
 from cvl.store.staging import digest_of, open_regular
+
+GRACE_S = 600
+"""What was used in the last ten minutes is never trimmed."""
+_BLOB = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -62,16 +69,22 @@ class Results:
 
     def _verified(self, output: dict[str, Any]) -> Produced:
         path = self._blob(output["sha256"])
+        self._touch(path)
         if digest_of(path) != output["sha256"]:
             path.unlink()
             raise ValueError("the blob was changed")
-        os.utime(path)  # least recently used goes first
         return Produced(path, output["sha256"], output["size"], output["extension"])
 
     def commit(
-        self, key: str, outputs: dict[str, Produced], dtype: str, seed: int = 0
+        self,
+        key: str,
+        outputs: dict[str, Produced],
+        dtype: str,
+        seed: int = 0,
+        *,
+        example: str = "",
     ) -> dict[str, Produced]:
-        """Keep checked outputs under `key`; what is returned lies in the store."""
+        """Keep checked outputs of `example` under `key`; what is returned lies in the store."""
         with naming_the_mount(self.root):
             kept = {name: self._keep(produced) for name, produced in outputs.items()}
             document = {
@@ -82,6 +95,7 @@ class Results:
                 "made": time.time(),
                 "dtype": dtype,
                 "seed": seed,
+                "example": example,
             }
             entry = self._entry(key)
             make_private(entry.parent)
@@ -124,38 +138,76 @@ class Results:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
 
-    def trim(self, to_bytes: int, *, dry_run: bool = False) -> int:
-        """Remove the least recently used blobs until at most `to_bytes` remain; bytes freed."""
-        blobs = [path for path in (self.root / "sha256").glob("*/*") if path.is_file()]
-        blobs.sort(key=lambda path: path.stat().st_mtime)
-        excess = sum(path.stat().st_size for path in blobs) - to_bytes
+    def blobs(self) -> dict[Path, os.stat_result]:
+        """Every blob, least recently used first."""
+        found: dict[Path, os.stat_result] = {}
+        for path in (self.root / "sha256").glob("*/*"):
+            with contextlib.suppress(OSError):
+                if _BLOB.fullmatch(path.name):
+                    found[path] = path.stat()
+        return dict(sorted(found.items(), key=lambda item: item[1].st_mtime))
+
+    def trim(
+        self, to_bytes: int, *, unused_since: float | None = None, dry_run: bool = False
+    ) -> int:
+        """Remove the least recently used blobs until at most `to_bytes` remain; bytes freed. What
+        was used since then (epoch seconds; GRACE_S ago when not given) stays: a run may be about to
+        copy it."""
+        before = time.time() - GRACE_S if unused_since is None else unused_since
+        blobs = self.blobs()
+        excess = sum(status.st_size for status in blobs.values()) - to_bytes
         freed = 0
-        for blob in blobs:
-            if freed >= excess:
+        for blob, status in blobs.items():
+            if freed >= excess or status.st_mtime >= before:
                 break
-            freed += blob.stat().st_size
-            if not dry_run:
-                with contextlib.suppress(OSError):
-                    blob.unlink()
+            if dry_run or self._remove(blob, before):
+                freed += status.st_size
         if freed and not dry_run:
-            self._drop_entries_without_blobs()
+            self._drop_entries_without_blobs(before)
         return freed
 
-    def _drop_entries_without_blobs(self) -> None:
+    def _touch(self, blob: Path) -> None:
+        """Mark a blob as used, before it is looked at. That and the look of `_remove` exclude each
+        other: either it is marked, and stays, or it is gone, and a miss."""
+        with self._locked(fcntl.LOCK_SH):
+            os.utime(blob)
+
+    def _remove(self, blob: Path, before: float) -> bool:
+        """Remove a blob, unless it was used while others were removed."""
+        with self._locked(fcntl.LOCK_EX), contextlib.suppress(OSError):
+            if blob.stat().st_mtime < before:
+                blob.unlink()
+                return True
+        return False
+
+    @contextlib.contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Held for a system call or two, so that nobody has to be able to give up waiting."""
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, how)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _drop_entries_without_blobs(self, before: float) -> None:
+        """Those written since may have got their blobs since they were read."""
         for entry in (self.root / "keys").glob("*/*.json"):
             try:
                 outputs = json.loads(entry.read_bytes())["outputs"].values()
                 whole = all(self._blob(output["sha256"]).exists() for output in outputs)
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 whole = False
-            if not whole:
-                entry.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if not whole and entry.stat().st_mtime < before:
+                    entry.unlink()
 
 
 def _copy(source: Path, part: Path) -> None:
     """Move when it is the same file system, else copy; either way the bytes are on disk after
     it."""
     try:
+        os.utime(source)  # the container may have written it long ago; it is used now
         source.rename(part)
         with part.open("rb") as stream:
             os.fsync(stream.fileno())
