@@ -44,13 +44,16 @@ def dead(session: Session) -> Iterator[Item]:
 
 
 def abandoned_work(session: Session) -> Iterator[Item]:
-    """Work folders without a running owner that no record leads to any more."""
+    """Work folders without a running owner that no record leads to any more. One that a container
+    may still write to stays until `reap` has judged the container."""
     running: set[str] = set()
     if session.dirs.database.exists():
         running = {run.id for run in session.records.runs(state=RUNNING, limit=MOST_RUNS)}
     for path in children(session.dirs.work):
-        old = touched(path) < a_day_ago()
-        if old and path.name not in running and is_free(work_lock(session, path.name)):
+        if touched(path) >= a_day_ago() or path.name in running:
+            continue
+        used = session.engine.find({labels.RUN: path.name})
+        if not used and is_free(work_lock(session, path.name)):
             yield Item("work", path.name, tree_size(path), "nobody works in it")
 
 
