@@ -220,7 +220,9 @@ class StopData(Shape):
 class ItemShape(Shape):
     """`size` in bytes; that of an image counts layers that it may share with others."""
 
-    kind: Literal["container", "run", "results", "image", "log", "jit"]
+    kind: Literal[
+        "container", "run", "work", "part", "results", "image", "environment", "jit", "log", "locks"
+    ]
     name: str
     size: int
     why: str
@@ -228,9 +230,12 @@ class ItemShape(Shape):
 
 
 class UsageShape(Shape):
-    """`example` is empty for what all of them share."""
+    """`example`: whose they are; several are named together, `a, b`. It is empty for what belongs
+    to none that is known; such weights are of the user's other programs."""
 
-    kind: Literal["images", "build cache", "results", "jit caches", "runs", "work"]
+    kind: Literal[
+        "images", "build cache", "results", "environments", "weights", "jit caches", "runs", "work"
+    ]
     example: str
     count: int
     size: int

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cvl.core.names import canonical
 from cvl.core.provenance import Provenance, encode
-from cvl.errors import Cancelled, CvlError
+from cvl.errors import Cancelled, CvlError, StateError
 from cvl.ops.examples import Catalog
 from cvl.ops.node import Fallback, Node, NodeResult
 from cvl.ops.pipeline import run_node
@@ -109,6 +109,8 @@ def _publish(
     unchanged: list[str] = []
     for name, target in checked.targets.items():
         payload = encode(made_by[name])
+        if not result.outputs[name].path.exists():
+            raise StateError(f"the result {name!r} was removed meanwhile", hint="run it again")
         if not publish(result.outputs[name], target, session.cancel.check, payload):
             unchanged.append(name)
         outputs[name] = str(target.path)

@@ -321,7 +321,13 @@ def _keep(
     if any(produced.path.is_dir() for produced in outputs.values()):
         return outputs, key
     anew = not _may_repeat(spec, context)
-    commit = partial(session.results.commit, dtype=dtype, seed=spec.seed, offload=spec.offload)
+    commit = partial(
+        session.results.commit,
+        dtype=dtype,
+        seed=spec.seed,
+        offload=spec.offload,
+        example=spec.example,
+    )
     kept = commit(key, outputs, replace=anew).outputs
     commit(step_key(spec, image, any_seed=True), kept, replace=anew and not spec.seed_given)
     return kept, key

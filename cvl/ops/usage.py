@@ -1,23 +1,32 @@
-"""Where the space went: what cvl keeps, by kind and by example. Reads only."""
+"""Where the space went: what cvl keeps, by kind and by example, and the weights that its examples
+use. Reads only."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from cvl.core import owner as labels
+from cvl.core.manifest import ModelManifest
 from cvl.errors import CvlError
-from cvl.ops.gc import tree_size
+from cvl.ops.environments import environments
+from cvl.ops.examples import Catalog
+from cvl.ops.leftovers import MOST_RUNS
 from cvl.ops.session import Session
+from cvl.store import hub_cache
+from cvl.store.disk import children, tree_size
+from cvl.store.result_files import shares, together
 
-Kind = Literal["images", "build cache", "results", "jit caches", "runs", "work"]
+Kind = Literal[
+    "images", "build cache", "results", "environments", "weights", "jit caches", "runs", "work"
+]
 
 
 @dataclass(frozen=True)
 class Usage:
-    """`size` in bytes of `count` things of a kind; `example` is empty for what all of them
-    share."""
+    """`size` in bytes of `count` things of a kind. `example`: whose they are; several are named
+    together, `a, b`, and it is empty for what belongs to none that is known."""
 
     kind: Kind
     example: str
@@ -37,7 +46,7 @@ class DiskUsage:
         return sum(row.size for row in self.rows)
 
 
-def disk_usage(session: Session) -> DiskUsage:
+def disk_usage(session: Session, catalog: Catalog) -> DiskUsage:
     """Images and the build cache as the engine counts them (images share layers, so their sum is
     more than they take), the rest as files on disk."""
     rows: list[Usage] = []
@@ -47,29 +56,69 @@ def disk_usage(session: Session) -> DiskUsage:
         rows.append(Usage("build cache", "", 1, session.engine.build_cache_size()))
     except CvlError as error:
         notes.append(f"images and build cache are not counted: {error.message}")
-    rows += _jit(session.dirs.jit)
-    dirs = session.dirs
-    for kind, folder in (("results", dirs.results), ("runs", dirs.runs), ("work", dirs.work)):
-        rows.append(_folder(kind, folder))  # type: ignore[arg-type]
+    rows += _results(session)
+    rows += _sum("environments", ((found.example, found.size) for found in environments(session)))
+    rows += _weights(catalog)
+    rows += _jit(session)
+    rows += _runs(session)
+    work = session.dirs.work
+    rows.append(Usage("work", "", len(children(work)), tree_size(work)))
     return DiskUsage(tuple(rows), tuple(notes))
 
 
+def _sum(kind: Kind, sizes: Iterable[tuple[str, int]]) -> list[Usage]:
+    """A row per example, of (example, bytes) of each thing; what is nobody's comes last."""
+    found: dict[str, list[int]] = {}
+    for example, size in sizes:
+        found.setdefault(example, []).append(size)
+    names = sorted(found, key=lambda name: (not name, name))
+    return [Usage(kind, name, len(found[name]), sum(found[name])) for name in names]
+
+
 def _images(session: Session) -> list[Usage]:
-    found: dict[str, list[int]] = {}
-    for image in session.engine.images({labels.EXAMPLE: "", labels.CONTEXT: ""}):
-        found.setdefault(image.labels[labels.EXAMPLE], []).append(image.size)
-    return [Usage("images", name, len(sizes), sum(sizes)) for name, sizes in sorted(found.items())]
+    found = session.engine.images({labels.EXAMPLE: "", labels.CONTEXT: ""})
+    return _sum("images", ((image.labels[labels.EXAMPLE], image.size) for image in found))
 
 
-def _jit(folder: Path) -> list[Usage]:
+def _results(session: Session) -> Iterator[Usage]:
+    found = shares(session.dirs.results)
+    for name in sorted(found, key=lambda name: (not name, name)):
+        if found[name].size:
+            yield Usage("results", name, found[name].blobs, found[name].size)
+
+
+def _weights(catalog: Catalog) -> list[Usage]:
+    """Repos in the hub cache of the user, by the examples within reach that use them; those of
+    other programs are nobody's."""
+    users: dict[str, set[str]] = {}
+    for example, manifest in _models(catalog):
+        for weights in manifest.weights:
+            if weights.repo:
+                users.setdefault(hub_cache.folder_of(weights.repo), set()).add(example)
+    found = hub_cache.repos(hub_cache.hub_folder()).items()
+    return _sum("weights", ((together(users.get(name, ())), size) for name, size in found))
+
+
+def _models(catalog: Catalog) -> Iterator[tuple[str, ModelManifest]]:
+    for example in catalog.examples.values():
+        try:
+            manifest = example.manifest
+        except (CvlError, OSError):
+            continue
+        if isinstance(manifest, ModelManifest):
+            yield example.name, manifest
+
+
+def _jit(session: Session) -> list[Usage]:
     """Compiled kernels; a folder is called `<example>-<context>-<architecture>`."""
-    found: dict[str, list[int]] = {}
-    for path in sorted(folder.glob("*-*-*")):
-        found.setdefault(path.name.rsplit("-", 2)[0], []).append(tree_size(path))
-    return [Usage("jit caches", name, len(sizes), sum(sizes)) for name, sizes in found.items()]
+    folders = [path for path in children(session.dirs.jit) if path.name.count("-") >= 2]
+    return _sum("jit caches", ((path.name.rsplit("-", 2)[0], tree_size(path)) for path in folders))
 
 
-def _folder(kind: Kind, folder: Path) -> Usage:
-    pattern = "sha256/*/*" if kind == "results" else "*"
-    count = sum(1 for _ in folder.glob(pattern))
-    return Usage(kind, "", count, tree_size(folder))
+def _runs(session: Session) -> list[Usage]:
+    """Logs, by the example that was run; a folder without a record is nobody's."""
+    examples: dict[str, str] = {}
+    if session.dirs.database.exists():
+        examples = {run.id: run.example for run in session.records.runs(limit=MOST_RUNS)}
+    folders = children(session.dirs.runs)
+    return _sum("runs", ((examples.get(path.name, ""), tree_size(path)) for path in folders))

@@ -31,6 +31,8 @@ class Config:
     """Default of --progress."""
     results_gb: float = 50.0
     """What `cvl gc` trims the results to."""
+    superseded_gb: float = 20.0
+    """What `cvl gc` leaves of images and environments of examples that have changed since."""
 
 
 def load_config() -> Config:
@@ -95,13 +97,12 @@ def _from_environment(config: Config) -> Config:
         value = os.environ.get(f"CVL_{key.upper()}")
         if value:
             changes[key] = value
-    config = replace(config, **changes)
-    limit = os.environ.get("CVL_RESULTS_GB")
-    if limit:
-        try:
-            config = replace(config, results_gb=float(limit))
-        except ValueError:
-            raise UserError(
-                f"CVL_RESULTS_GB is {limit!r}, not a number", code="bad_config"
-            ) from None
-    return config
+    for key in ("results_gb", "superseded_gb"):
+        name = f"CVL_{key.upper()}"
+        limit = os.environ.get(name)
+        if limit:
+            try:
+                changes[key] = float(limit)
+            except ValueError:
+                raise UserError(f"{name} is {limit!r}, not a number", code="bad_config") from None
+    return replace(config, **changes)

@@ -14,7 +14,7 @@ PRIVATE = 0o700
 
 @dataclass(frozen=True)
 class Dirs:
-    """state: the database, runs, locks. cache: results, work, jit. All private to the user."""
+    """state: the database, runs, locks. cache: results, work, jit, envs. Private to the user."""
 
     state: Path
     cache: Path
@@ -46,6 +46,10 @@ class Dirs:
     @property
     def jit(self) -> Path:
         return self.cache / "jit"
+
+    @property
+    def envs(self) -> Path:
+        return self.cache / "envs"
 
     def home_id(self) -> str:
         """A random name of this CVL_HOME: what tells its containers from another one's."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,8 @@ POLL_S = 0.1
 
 
 class FileLock:
-    """flock on `path`, which is kept: removing a lock file while somebody waits on it would let two
-    holders in."""
+    """flock on `path`. The file stays until `discard` takes it away under its lock; who opened it
+    before that then has the lock of a file that is gone, so the name is looked at again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -23,20 +24,26 @@ class FileLock:
 
     def try_acquire(self) -> bool:
         """Take the lock now, or return False."""
+        while True:
+            descriptor = self._open()
+            if not _lock(descriptor):
+                os.close(descriptor)
+                return False
+            if _lies_at(descriptor, self.path):
+                break
+            os.close(descriptor)
+        os.utime(descriptor)  # files that nobody used for long are removed
+        self._descriptor = descriptor
+        return True
+
+    def _open(self) -> int:
         try:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StateError(
                 f"cannot use the lock {self.path}: {error.strerror}",
                 hint="set CVL_HOME to a folder that you can write to",
             ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        return True
 
     def release(self) -> None:
         """Give the lock back; nothing happens when it is not held."""
@@ -64,9 +71,53 @@ def held(path: Path, pause: Callable[[float], None], on_wait: Callable[[], None]
 
 def is_free(path: Path) -> bool:
     """Nobody holds the lock at `path` (or the file does not exist)."""
-    if not path.exists():
-        return True
-    lock = FileLock(path)
-    free = lock.try_acquire()
-    lock.release()
-    return free
+    return is_idle(path, math.inf) or not path.exists()
+
+
+def is_idle(path: Path, before: float) -> bool:
+    """There is a lock file at `path`, nobody holds it, and nobody took it since `before`."""
+    with _idle(path, before) as idle:
+        return idle
+
+
+def discard(path: Path, before: float) -> bool:
+    """Remove the lock file at `path` when it is idle: under its lock, so that nobody holds it."""
+    with _idle(path, before) as idle:
+        if idle:
+            path.unlink()
+        return idle
+
+
+@contextlib.contextmanager
+def _idle(path: Path, before: float) -> Iterator[bool]:
+    """Is it? If so, nobody can take the lock while this lasts. Looking is no use: the file's time
+    stays as it is."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        unused = os.fstat(descriptor).st_mtime < before and _lock(descriptor)
+        # Somebody may have had it until just now.
+        unused = unused and os.fstat(descriptor).st_mtime < before
+        yield unused and _lies_at(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lies_at(descriptor: int, path: Path) -> bool:
+    """Is the open file the one that has this name now?"""
+    mine = os.fstat(descriptor)
+    with contextlib.suppress(FileNotFoundError):
+        there = path.stat()
+        return (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino)
+    return False

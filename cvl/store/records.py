@@ -18,7 +18,7 @@ from cvl.store.atomic import mount_of
 from cvl.store.dirs import make_private
 from cvl.store.locks import held
 
-VERSION = 2
+VERSION = 3
 RUNNING, OK, FAILED, CANCELLED, INTERRUPTED = "running", "ok", "failed", "cancelled", "interrupted"
 _VERSIONS = (
     """
@@ -37,6 +37,10 @@ CREATE TABLE peaks (
   example TEXT NOT NULL, device TEXT NOT NULL, size INTEGER NOT NULL, mode TEXT NOT NULL,
   gpu INTEGER NOT NULL, container INTEGER NOT NULL,
   PRIMARY KEY (example, device, size, mode));
+""",
+    """
+ALTER TABLE images ADD COLUMN used REAL NOT NULL DEFAULT 0;
+UPDATE images SET used=made;
 """,
 )
 """What each version added to the one before it."""
@@ -173,15 +177,24 @@ class Records:
         return [_record(row) for row in rows]
 
     def remember_image(self, context: str, image: str) -> None:
-        """`image` was built from the context with this digest."""
+        """`image` was built from the context with this digest, and is used now."""
+        now = time.time()
         with self._open() as db:
             db.execute(
-                "INSERT OR REPLACE INTO images VALUES (?,?,?)", (context, image, time.time())
+                "INSERT INTO images (context, image, made, used) VALUES (?,?,?,?)"
+                " ON CONFLICT (context, image) DO UPDATE SET used=excluded.used",
+                (context, image, now, now),
             )
 
+    def images_used(self) -> dict[str, float]:
+        """Image id -> when a build or a step last used it (epoch seconds); also of images that are
+        gone."""
+        with self._open() as db:
+            return dict(db.execute("SELECT image, max(used) FROM images GROUP BY image").fetchall())
+
     def images_of(self, context: str) -> list[str]:
-        """Image ids ever built from a context digest, newest first."""
-        query = "SELECT image FROM images WHERE context=? ORDER BY made DESC"
+        """Image ids ever built from a context digest, last used first."""
+        query = "SELECT image FROM images WHERE context=? ORDER BY used DESC"
         with self._open() as db:
             return [row[0] for row in db.execute(query, (context,)).fetchall()]
 

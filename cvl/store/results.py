@@ -7,6 +7,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,10 @@ from cvl.store.atomic import copy_bytes, naming_the_mount, write_atomic
 from cvl.store.dirs import make_private
 from cvl.store.outputs import Produced
 from cvl.store.staging import digest_of, open_regular
+
+GRACE_S = 600
+"""What was used in the last ten minutes is never trimmed."""
+_BLOB = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,8 @@ class Results:
     def _verified(self, name: str, output: dict[str, Any]) -> Produced:
         path = self._blob(output["sha256"])
         try:
+            self._touch(path)
             digest = digest_of(path)
-            os.utime(path)  # least recently used goes first
         except OSError as error:
             raise Damaged(f"its {name} cannot be read: {error.strerror}") from None
         if digest != output["sha256"]:
@@ -105,11 +110,14 @@ class Results:
         seed: int = 0,
         *,
         offload: str = "none",
+        example: str = "",
         replace: bool = False,
     ) -> CachedResult:
-        """Keep checked outputs under `key`, and return what lies there now: the first to come wins,
-        so that everybody who made the same step has the same bytes, unless `replace` says that the
-        key shall point to these."""
+        """Keep checked outputs of `example` under `key`, and return what lies there now.
+
+        The first to come wins, so that everybody who made the same step has the same bytes, unless
+        `replace` says that the key shall point to these.
+        """
         with naming_the_mount(self.root):
             kept = {name: self._keep(produced) for name, produced in outputs.items()}
             made = CachedResult(kept, time.time(), dtype, seed, offload)
@@ -118,7 +126,7 @@ class Results:
             with _alone_in(entry.parent):
                 found = None if replace else self._unharmed(key)
                 if found is None:
-                    write_atomic(entry, json.dumps(_document(made)).encode())
+                    write_atomic(entry, json.dumps(_document(made, example)).encode())
         return found or made
 
     def _unharmed(self, key: str) -> CachedResult | None:
@@ -163,35 +171,72 @@ class Results:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.root.rglob("*") if path.is_file())
 
-    def trim(self, to_bytes: int, *, dry_run: bool = False) -> int:
-        """Remove the least recently used blobs until at most `to_bytes` remain; bytes freed."""
-        blobs = [path for path in (self.root / "sha256").glob("*/*") if path.is_file()]
-        blobs.sort(key=lambda path: path.stat().st_mtime)
-        excess = sum(path.stat().st_size for path in blobs) - to_bytes
+    def blobs(self) -> dict[Path, os.stat_result]:
+        """Every blob, least recently used first."""
+        found: dict[Path, os.stat_result] = {}
+        for path in (self.root / "sha256").glob("*/*"):
+            with contextlib.suppress(OSError):
+                if _BLOB.fullmatch(path.name):
+                    found[path] = path.stat()
+        return dict(sorted(found.items(), key=lambda item: item[1].st_mtime))
+
+    def trim(
+        self, to_bytes: int, *, unused_since: float | None = None, dry_run: bool = False
+    ) -> int:
+        """Remove the least recently used blobs until at most `to_bytes` remain; bytes freed. What
+        was used since then (epoch seconds; GRACE_S ago when not given) stays: a run may be about to
+        copy it."""
+        before = time.time() - GRACE_S if unused_since is None else unused_since
+        blobs = self.blobs()
+        excess = sum(status.st_size for status in blobs.values()) - to_bytes
         freed = 0
-        for blob in blobs:
-            if freed >= excess:
+        for blob, status in blobs.items():
+            if freed >= excess or status.st_mtime >= before:
                 break
-            freed += blob.stat().st_size
-            if not dry_run:
-                with contextlib.suppress(OSError):
-                    blob.unlink()
+            if dry_run or self._remove(blob, before):
+                freed += status.st_size
         if freed and not dry_run:
-            self._drop_entries_without_blobs()
+            self._drop_entries_without_blobs(before)
         return freed
 
-    def _drop_entries_without_blobs(self) -> None:
+    def _touch(self, blob: Path) -> None:
+        """Mark a blob as used, before it is looked at. That and the look of `_remove` exclude each
+        other: either it is marked, and stays, or it is gone, and a miss."""
+        with self._locked(fcntl.LOCK_SH):
+            os.utime(blob)
+
+    def _remove(self, blob: Path, before: float) -> bool:
+        """Remove a blob, unless it was used while others were removed."""
+        with self._locked(fcntl.LOCK_EX), contextlib.suppress(OSError):
+            if blob.stat().st_mtime < before:
+                blob.unlink()
+                return True
+        return False
+
+    @contextlib.contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """Held for a system call or two, so that nobody has to be able to give up waiting."""
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, how)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _drop_entries_without_blobs(self, before: float) -> None:
+        """Those written since may have got their blobs since they were read."""
         for entry in (self.root / "keys").glob("*/*.json"):
             try:
                 outputs = json.loads(entry.read_bytes())["outputs"].values()
                 whole = all(self._blob(output["sha256"]).exists() for output in outputs)
             except (OSError, ValueError, KeyError, TypeError, AttributeError):
                 whole = False
-            if not whole:
-                entry.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                if not whole and entry.stat().st_mtime < before:
+                    entry.unlink()
 
 
-def _document(result: CachedResult) -> dict[str, Any]:
+def _document(result: CachedResult, example: str) -> dict[str, Any]:
     return {
         "outputs": {
             name: {"sha256": p.sha256, "size": p.size, "extension": p.extension}
@@ -201,6 +246,7 @@ def _document(result: CachedResult) -> dict[str, Any]:
         "dtype": result.dtype,
         "seed": result.seed,
         "offload": result.offload,
+        "example": example,
     }
 
 
@@ -219,6 +265,7 @@ def _copy(source: Path, part: Path) -> None:
     """Move when it is the same file system, else copy; either way the bytes are on disk after
     it."""
     try:
+        os.utime(source)  # the container may have written it long ago; it is used now
         source.rename(part)
         with part.open("rb") as stream:
             os.fsync(stream.fileno())

@@ -103,16 +103,43 @@ def test_asks_on_a_terminal(
 def test_results_above_the_limit(bare: Run, tmp_path: Path) -> None:
     folder = tmp_path / "home" / "cache" / "results" / "sha256" / "ab"
     folder.mkdir(parents=True)
-    for age, name in enumerate(("new", "older", "oldest")):
+    for age, name in enumerate(("a" * 64, "b" * 64, "c" * 64)):
         (folder / name).write_bytes(b"x" * 1000)
-        os.utime(folder / name, (time.time() - age * DAY,) * 2)
+        os.utime(folder / name, (time.time() - age * DAY - 1000,) * 2)
     limit = {"CVL_RESULTS_GB": "0.0000015"}
     found = items(bare("gc", "--dry-run", "--json", env=limit))
     assert found["least recently used"]["size"] == 2000
     assert len(list(folder.iterdir())) == 3
     assert items(bare("gc", "--yes", "--json", env=limit))["least recently used"]["removed"]
-    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert [path.name for path in folder.iterdir()] == ["a" * 64]
     assert items(bare("gc", "--yes", "--json")) == {}
+    assert items(bare("gc", "--yes", "--json", "--results-gb", "0")).keys() == found.keys()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--results-gb", "--superseded-gb"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf"])
+def test_limits_that_are_none_are_refused(bare: Run, option: str, value: str) -> None:
+    result = bare("gc", "--yes", option, value)
+    assert result.returncode == 2
+    assert "hint: give a number of GB; 0 keeps none" in result.stderr
+
+
+def test_what_would_go_is_summed_up_by_kind(bare: Run, old: Path) -> None:
+    work = old / "cache" / "results" / "sha256" / "ab"
+    work.mkdir(parents=True)
+    (work / ".part").write_bytes(b"x" * 500)
+    os.utime(work / ".part", (1, 1))
+    lock = old / "state" / "locks" / "step" / "x.lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.touch()
+    os.utime(lock, (1, 1))
+    said = bare("gc", "--dry-run").stderr
+    assert "part: 1, up to 500 B" in said and "log: 2, up to 2.0 kB" in said
+    assert "locks: 1, up to 0 B" in said and "would remove 4 things, up to 2.5 kB" in said
+    assert lock.exists() and (work / ".part").exists()
+    assert bare("gc", "--yes").returncode == 0
+    assert not lock.exists() and not (work / ".part").exists()
 
 
 def test_without_an_engine_dead_runs_stay(bare: Run, start: Start, tmp_path: Path) -> None:
@@ -127,7 +154,7 @@ def test_without_an_engine_dead_runs_stay(bare: Run, start: Start, tmp_path: Pat
 @pytest.fixture
 def environment(private_engine: Engine, tmp_path: Path) -> dict[str, str]:
     found = environment_for(private_engine, tmp_path / "home")
-    return {**found, "CVL_EXAMPLES": str(tmp_path / "mine")}
+    return {**found, "CVL_EXAMPLES": str(tmp_path / "mine"), "CVL_SUPERSEDED_GB": "0"}
 
 
 @pytest.fixture
@@ -183,6 +210,43 @@ def test_superseded_images_and_their_kernels(
     assert before not in tags(private_engine) and now in tags(private_engine)
     assert {path.name for path in jit.iterdir()} == {jit_of(now), "something_else"}
     private_engine.docker("rmi", now)
+
+
+@pytest.mark.docker
+def test_superseded_images_go_least_recently_used_first_and_their_results_stay(
+    alone: Run, private_engine: Engine, tmp_path: Path
+) -> None:
+    """The image that was built first is used again, so that the second is the one to go."""
+    code = tmp_path / "mine" / "stub" / "added.py"
+
+    def use(text: str, *more: str) -> dict[str, Any]:
+        code.write_text(text)
+        predict = ("run", "stub", "predict", "--seed", "1", "--overwrite", "--json", *more)
+        step: dict[str, Any] = envelope_of(alone(*predict), "run")["data"]["steps"]["stub"]
+        return step
+
+    made: list[str] = []
+    for text in ("one = 1", "two = 2", "one = 1", "now = 3"):
+        before = tags(private_engine)
+        assert not use(text, "--no-cache")["cached"]
+        made += tags(private_engine) - before
+    one, two, now = made
+    size = int(private_engine.docker("inspect", "--format", "{{.Size}}", one))
+    room = ("--superseded-gb", str(1.5 * size / 1e9))
+    result = alone("gc", "--yes", "--json", *room)
+    assert [item["name"] for item in items(result).values() if item["kind"] == "image"] == [two]
+    assert "1 superseded images or environments" in " ".join(
+        envelope_of(result, "gc")["data"]["notes"]
+    )
+    assert {one, now} <= tags(private_engine) and two not in tags(private_engine)
+    assert items(alone("gc", "--yes", "--json"))[one]["removed"]
+    assert {tag for tag in tags(private_engine) if tag.startswith("cvl/")} == {now}
+    for text in ("two = 2", "one = 1"):
+        assert use(text)["cached"]
+    assert not use("two = 3")["cached"]
+    for tag in tags(private_engine):
+        if tag.startswith("cvl/"):
+            private_engine.docker("rmi", tag)
 
 
 @pytest.mark.docker

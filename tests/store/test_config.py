@@ -13,7 +13,7 @@ from cvl.store.config import Config, load_config
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project folder, with nothing set around it."""
-    for name in ("BASE_IMAGE", "BUILD_NETWORK", "GPUS", "PROGRESS", "RESULTS_GB"):
+    for name in ("BASE_IMAGE", "BUILD_NETWORK", "GPUS", "PROGRESS", "RESULTS_GB", "SUPERSEDED_GB"):
         monkeypatch.delenv(f"CVL_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "config" / "cvl").mkdir(parents=True)
@@ -42,8 +42,9 @@ def test_the_environment_wins_over_files(project: Path, monkeypatch: pytest.Monk
     (project / "cvl.toml").write_text('gpus = "all"\nresults_gb = 5\n')
     monkeypatch.setenv("CVL_GPUS", "none")
     monkeypatch.setenv("CVL_RESULTS_GB", "0.5")
+    monkeypatch.setenv("CVL_SUPERSEDED_GB", "0")
     config = load_config()
-    assert (config.gpus, config.results_gb) == ("none", 0.5)
+    assert (config.gpus, config.results_gb, config.superseded_gb) == ("none", 0.5, 0)
 
 
 def test_the_nearest_project_file_upwards_counts(

@@ -84,6 +84,24 @@ def test_images_of_a_context_newest_first(records: Records) -> None:
     assert records.images_of("other") == []
 
 
+def test_an_image_is_remembered_with_the_time_of_its_last_use(records: Records) -> None:
+    for context, image in (("one", "a"), ("one", "b"), ("two", "a")):
+        records.remember_image(context, image)
+    used = records.images_used()
+    assert used.keys() == {"a", "b"} and used["a"] > used["b"]
+    made = records_of_images(records.path)["one", "b"]
+    records.remember_image("one", "b")
+    assert records.images_used()["b"] > used["a"]
+    assert records_of_images(records.path)["one", "b"] == made
+    assert records.images_of("one") == ["b", "a"]
+
+
+def records_of_images(path: Path) -> dict[tuple[str, str], float]:
+    """(context, image) -> when it was made."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        return {(c, i): made for c, i, made in db.execute("SELECT context,image,made FROM images")}
+
+
 def test_writes_are_safe_against_a_power_cut(records: Records) -> None:
     with sqlite3.connect(records.path) as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -184,12 +202,30 @@ PRAGMA user_version=1;
 """
 
 
+SECOND = """
+CREATE TABLE peaks (
+  example TEXT NOT NULL, device TEXT NOT NULL, size INTEGER NOT NULL, mode TEXT NOT NULL,
+  gpu INTEGER NOT NULL, container INTEGER NOT NULL,
+  PRIMARY KEY (example, device, size, mode));
+INSERT INTO peaks VALUES ('paint', 'cuda', 20, 'model', 4, 5);
+PRAGMA user_version=2;
+"""
+
+
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """A database as the first version wrote it."""
     with contextlib.closing(sqlite3.connect(tmp_path / "cvl.db")) as db:
         db.executescript(OLD)
     return tmp_path / "cvl.db"
+
+
+@pytest.fixture
+def second(old: Path) -> Path:
+    """As the second version wrote it."""
+    with contextlib.closing(sqlite3.connect(old)) as db:
+        db.executescript(SECOND)
+    return old
 
 
 def version_of(path: Path) -> tuple[int, set[str]]:
@@ -202,9 +238,19 @@ def test_a_database_of_the_first_version_is_upgraded_and_keeps_what_it_has(old: 
     records = Records(old)
     assert version_of(old) == (VERSION, {"runs", "scratch", "images", "peaks"})
     assert (records.runs()[0].owner, records.runs()[0].outputs) == (OWNER, {"video": "/a.mp4"})
-    assert records.images_of("context") == ["image"]
+    assert (records.images_of("context"), records.images_used()) == (["image"], {"image": 3})
     records.learn(KEY, "none", Peak(1, 1))
     assert Records(old).peaks(KEY) == {"none": Peak(1, 1)}
+
+
+def test_a_database_of_the_second_version_is_upgraded_and_keeps_what_it_has(second: Path) -> None:
+    records = Records(second)
+    assert version_of(second) == (VERSION, {"runs", "scratch", "images", "peaks"})
+    assert (records.runs()[0].id, records.peaks(KEY)) == ("1", {"model": Peak(4, 5)})
+    assert records.images_used() == {"image": 3}
+    records.remember_image("context", "image")
+    assert records.images_used()["image"] > 3
+    assert records_of_images(second) == {("context", "image"): 3}
 
 
 def test_an_upgrade_that_fails_half_way_leaves_the_old_version(

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import json
 import os
 import random
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cvl.store.outputs import Produced
-from cvl.store.results import Results
+from cvl.store.results import GRACE_S, Results
 from tests.support.files import produced
 from tests.support.processes import ended, killed, python, said
 
 KEY = "ab" * 32
+ROUNDS = 2000 if os.environ.get("CVL_TEST_FULL") else 200
 
 
 @pytest.fixture
@@ -252,3 +258,113 @@ def test_the_least_recently_used_goes_first(results: Results, tmp_path: Path) ->
     assert results.trim(2000, dry_run=True) == results.trim(2000) == 2000
     assert [results.lookup(key) is not None for key in keys] == [True, False, False, True]
     assert results.size() > 2000
+
+
+def blob_of(results: Results, tmp_path: Path, data: bytes, used: float) -> Path:
+    """A blob that was last used then."""
+    digest = hashlib.sha256(data).hexdigest()
+    path = kept(results, tmp_path, data, key=digest).path
+    os.utime(path, (used, used))
+    return path
+
+
+def test_what_was_used_just_now_is_not_trimmed(results: Results, tmp_path: Path) -> None:
+    now = time.time()
+    old = blob_of(results, tmp_path, b"old", now - GRACE_S - 60)
+    new = blob_of(results, tmp_path, b"new", now - GRACE_S + 60)
+    assert (results.trim(0, dry_run=True), results.trim(0)) == (3, 3)
+    assert not old.exists() and new.exists()
+    assert results.trim(0, unused_since=now) == 3
+    assert not new.exists()
+
+
+def test_a_result_is_used_when_it_is_kept_however_long_ago_its_bytes_were_written(
+    results: Results, tmp_path: Path
+) -> None:
+    made = produced(tmp_path / "made", b"early")
+    os.utime(made.path, (1, 1))
+    results.commit(KEY, {"text": made}, "")
+    assert results.trim(0) == 0
+    assert results.lookup(KEY) is not None
+
+
+def test_what_another_is_just_writing_is_not_trimmed(results: Results, tmp_path: Path) -> None:
+    blob = blob_of(results, tmp_path, b"old", 1)
+    part = blob.with_name(f".{blob.name}.1.1")
+    part.write_bytes(b"half")
+    os.utime(part, (0, 0))
+    assert results.trim(0) == 3
+    assert part.exists() and not blob.exists()
+
+
+class Told(Results):
+    """Says when somebody is about to wait for the lock."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.waits = threading.Event()
+
+    @contextlib.contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        self.waits.set()
+        with super()._locked(how):
+            yield
+
+
+def test_what_is_used_after_it_was_chosen_to_go_stays(results: Results, tmp_path: Path) -> None:
+    blob, trimming = blob_of(results, tmp_path, b"old", 1), Told(results.root)
+    freed: list[int] = []
+    trim = threading.Thread(target=lambda: freed.append(trimming.trim(0)))
+    with results._locked(fcntl.LOCK_SH):  # a hit has come, and has not marked its blob yet
+        trim.start()
+        assert trimming.waits.wait(20)
+        trim.join(0.2)
+        assert trim.is_alive()
+        os.utime(blob)
+    trim.join()
+    assert freed == [0] and blob.exists()
+
+
+def test_a_hit_waits_for_who_is_removing_and_is_a_miss_then(
+    results: Results, tmp_path: Path
+) -> None:
+    blob, finding = kept(results, tmp_path).path, Told(results.root)
+    found: list[Any] = []
+    look = threading.Thread(target=lambda: found.append(finding.lookup(KEY)))
+    with results._locked(fcntl.LOCK_EX):
+        look.start()
+        assert finding.waits.wait(20)
+        look.join(0.2)
+        assert look.is_alive()
+        blob.unlink()
+    look.join()
+    assert found == [None]
+
+
+TRIM_ON = """
+import pathlib, sys, time
+from cvl.store.results import Results
+results = Results(pathlib.Path(sys.argv[1]))
+print("ready", flush=True)
+while True:
+    results.trim(0, unused_since=time.time() - 100)
+"""
+
+
+def test_a_hit_is_there_although_another_trims_all_the_time(
+    results: Results, tmp_path: Path
+) -> None:
+    root = str(tmp_path / "results")
+    trimmer = python(TRIM_ON, root)
+    assert said(trimmer) == "ready"
+    hits = 0
+    for number in range(ROUNDS):
+        data, key = str(number).encode(), f"{number:064d}"
+        blob = kept(results, tmp_path, data, key)
+        os.utime(blob.path, (1, 1))
+        found = results.lookup(key)
+        if found is not None:
+            hits += 1
+            assert found.outputs["text"].path.read_bytes() == data
+    killed(trimmer)
+    assert hits > 0

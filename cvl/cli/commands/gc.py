@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from cvl.cli.options import catalog, common
-from cvl.cli.terminal import Terminal, table
-from cvl.cli.units import size
+from cvl.cli.terminal import Terminal
+from cvl.cli.units import fitted, size
 from cvl.errors import UsageError
+from cvl.ops.garbage import Limits
 from cvl.ops.gc import Plan, carry_out, plan
 from cvl.ops.session import Session
 from cvl.store.config import load_config
@@ -22,20 +23,40 @@ HEADINGS = ["KIND", "NAME", "SIZE", "WHY"]
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--results-gb", type=float, metavar="N", help="GB of results to keep (50, or results_gb)."
+)
+@click.option(
+    "--superseded-gb",
+    type=float,
+    metavar="N",
+    help="GB of superseded images and environments to keep (20, or superseded_gb).",
+)
 @common
-def command(terminal: Terminal, dry_run: bool, yes: bool) -> int:
+def command(
+    terminal: Terminal,
+    dry_run: bool,
+    yes: bool,
+    results_gb: float | None,
+    superseded_gb: float | None,
+) -> int:
     """Remove what is no longer needed.
 
-    What dead runs left, results above the limit (results_gb), images and compiled kernels of
-    examples that have changed, and runs that ended more than 30 days ago. Only what cvl made.
+    What dead runs left, runs that ended more than 30 days ago, lock files that nobody uses; and of
+    results, and of images and environments of examples that have changed since, whatever is above
+    the limit, least recently used first. Only what cvl made; results outlive their image.
     """
     if not (dry_run or yes or (sys.stdin.isatty() and not terminal.json)):
         raise UsageError(
             "there is nobody to ask", hint="give --yes to remove, or --dry-run to look"
         )
     config = load_config()
+    limits = Limits(
+        config.results_gb if results_gb is None else results_gb,
+        config.superseded_gb if superseded_gb is None else superseded_gb,
+    )
     session = Session(base_image=config.base_image)
-    planned = plan(session, catalog(terminal, config), config.results_gb)
+    planned = plan(session, catalog(terminal, config), limits)
     _show(terminal, planned)
     if dry_run or not planned.items:
         return _end(terminal, planned, dry_run)
@@ -53,7 +74,17 @@ def _show(terminal: Terminal, planned: Plan) -> None:
         terminal.message(f"left alone: {note}")
     if planned.items and not terminal.json:
         rows = [[item.kind, item.name, size(item.size), item.why] for item in planned.items]
-        terminal.data(None, table(HEADINGS, rows))
+        terminal.data(None, fitted(HEADINGS, rows, {"NAME": 24, "WHY": 16}))
+        for kind, sizes in _by_kind(planned).items():
+            terminal.message(f"{kind}: {len(sizes)}, up to {size(sum(sizes))}")
+
+
+def _by_kind(plan: Plan) -> dict[str, list[int]]:
+    """Kind -> the size of each of its items."""
+    found: dict[str, list[int]] = {}
+    for item in plan.items:
+        found.setdefault(item.kind, []).append(item.size)
+    return found
 
 
 def _end(terminal: Terminal, plan: Plan, dry_run: bool) -> int:
