@@ -53,6 +53,7 @@ class LiveReport:
         if step in self._ended:  # the same step of the next variation
             self._ended.remove(step)
             self._bars.remove_task(self._tasks.pop(step))
+        self._clock.begin(step)
         task = self._task(step)
         shown = printable(text, 60)
         if phase in ENDED:

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from cvl.cli.live import LiveReport
+from cvl.cli.progress import Clock
+from cvl.ops.report import Progress as Event
 from tests.cli.conftest import Run, envelope_of
 
 PREDICT = ("run", "stub", "predict")
@@ -94,6 +96,17 @@ def test_several_that_fail_keep_to_the_schema(bare: Run) -> None:
     assert envelope["error"]["code"] == "engine_unreachable"
     assert envelope["error"]["message"].endswith("(failed: 1; not started: 2..3)")
     assert (envelope["data"]["runs"], envelope["data"]["not_started"]) == ([], [2, 3])
+
+
+def test_a_rate_is_of_this_variation_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter((0.0, 1.0, 100.0, 101.0))
+    monkeypatch.setattr("cvl.cli.progress.time.monotonic", lambda: next(now))
+    clock = Clock()
+    rates = []
+    for _ in range(2):
+        clock.begin("talk")
+        rates += [clock.estimate(Event("talk", "run", n, 10, "frames"))[0] for n in (0, 5)]
+    assert rates == [None, 5.0, None, 5.0]
 
 
 def test_the_steps_of_the_next_variation_begin_anew_on_a_terminal() -> None:
