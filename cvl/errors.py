@@ -16,6 +16,7 @@ CvlError                 1  failed
 ├── DiskFullError        8  a disk is full; the mount is named
 ├── StepError            1  the program in the container failed
 ├── BuildError           1  an image could not be built
+├── VariationsError         that of the first variation that failed
 └── Cancelled      128 + n  stopped by signal n
 """
 
@@ -136,6 +137,19 @@ class BuildError(CvlError):
     """An image could not be built."""
 
     default_code = "build_failed"
+
+
+class VariationsError(CvlError):
+    """Not all variations were made; exit code, code and hint are those of `first`, the failure that
+    speaks for them."""
+
+    def __init__(self, message: str, first: CvlError) -> None:
+        super().__init__(message, hint=first.hint, code=first.code)
+        self.first = first
+
+    @property
+    def status(self) -> int:
+        return self.first.status
 
 
 class Cancelled(CvlError):

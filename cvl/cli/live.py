@@ -40,6 +40,7 @@ class LiveReport:
     def __init__(self, bars: Bars) -> None:
         self._bars = bars
         self._tasks: dict[str, TaskID] = {}
+        self._ended: set[str] = set()
         self._clock = Clock()
 
     def _task(self, step: str) -> TaskID:
@@ -49,9 +50,14 @@ class LiveReport:
         return self._tasks[step]
 
     def phase(self, step: str, phase: str, text: str = "") -> None:
+        if step in self._ended:  # the same step of the next variation
+            self._ended.remove(step)
+            self._bars.remove_task(self._tasks.pop(step))
+        self._clock.begin(step)
         task = self._task(step)
         shown = printable(text, 60)
         if phase in ENDED:
+            self._ended.add(step)
             self._bars.update(task, total=1, completed=1, phase=phase, text=shown)
         else:
             self._bars.update(task, phase=phase, text=shown)

@@ -35,13 +35,17 @@ class Clock:
     """Rate and time left of a thing that is being counted."""
 
     def __init__(self) -> None:
-        self._began: dict[str, tuple[float, float]] = {}
+        self._began: dict[str, dict[str, tuple[float, float]]] = {}
+
+    def begin(self, step: str) -> None:
+        """What a step counted before, in an earlier variation say, tells nothing of now."""
+        self._began.pop(step, None)
 
     def estimate(self, progress: Progress) -> tuple[float | None, float | None]:
         """(units per second, seconds left), each None while nobody can know."""
-        key = f"{progress.step}/{progress.phase}"
         now = time.monotonic()
-        began, first = self._began.setdefault(key, (now, progress.done))
+        phases = self._began.setdefault(progress.step, {})
+        began, first = phases.setdefault(progress.phase, (now, progress.done))
         elapsed, made = now - began, progress.done - first
         if elapsed < 0.5 or made <= 0:
             return None, None
@@ -70,6 +74,7 @@ class PlainReport:
 
     def phase(self, step: str, phase: str, text: str = "") -> None:
         self._said[step] = time.monotonic()
+        self._clock.begin(step)
         self._print(f"{step}: {phase}" + (f" ({text})" if text else ""))
 
     def progress(self, progress: Progress) -> None:

@@ -4,7 +4,7 @@ once it is known that the request makes sense: a bad one costs little."""
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cvl.cli.terminal import Terminal
 from cvl.core.plain import to_plain
+from cvl.core.seeds import show_seeds
 from cvl.errors import CvlError
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.request import Options, Request, check_request, new_run_id
@@ -19,6 +20,7 @@ from cvl.ops.request import Options, Request, check_request, new_run_id
 if TYPE_CHECKING:
     from cvl.ops.predict import RunResult
     from cvl.ops.session import Session
+    from cvl.ops.variations import Outcome
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,75 @@ def predict(terminal: Terminal, settings: Settings, catalog: Catalog, request: R
 
 
 def _tell(terminal: Terminal, result: RunResult) -> None:
-    for name in result.unchanged:
-        terminal.message(f"{name}: the same bytes are there already")
+    _tell_unchanged(terminal, result)
     if not all(step.cached for step in result.steps.values()):
         terminal.message(f"{result.example}: {result.seconds:.1f} s, seed {result.seed}")
     terminal.data(run_data(result), "\n".join(result.outputs.values()))
+
+
+def _tell_unchanged(terminal: Terminal, result: RunResult) -> None:
+    for name in result.unchanged:
+        terminal.message(f"{name}: the same bytes are there already")
+
+
+def predict_variations(
+    terminal: Terminal,
+    settings: Settings,
+    catalog: Catalog,
+    request: Request,
+    seeds: Sequence[int],
+) -> int:
+    """`cvl run X predict` with several seeds: exit 0 when all were made, else the first failure's
+    own code; the paths of those that were made in any case."""
+    from cvl.ops.variations import check_variations, run_variations
+
+    variations = check_variations(catalog, request, seeds)
+    if settings.dry_run:
+        from cvl.ops.dryrun import plan_of_variations
+
+        plan = plan_of_variations(catalog, variations)
+        terminal.data(plan.data, plan.text)
+        return 0
+    with _session(terminal, settings) as session:
+        outcome = run_variations(session, catalog, variations)
+    data = variations_data(outcome)
+    error = outcome.error
+    if error is None or not terminal.json:
+        terminal.data(data, "\n".join(p for r in outcome.done for p in r.outputs.values()))
+    if error is not None:
+        terminal.fail(error, data)
+        return error.status
+    made = sum(not all(step.cached for step in r.steps.values()) for r in outcome.done)
+    known = len(outcome.done) - made
+    terminal.message(
+        f"{outcome.example}: {made} made, {known} known already, {outcome.seconds:.1f} s,"
+        f" seeds {show_seeds([result.seed for result in outcome.done])}"
+    )
+    return 0
+
+
+def variations_data(outcome: Outcome) -> dict[str, Any]:
+    """Several runs as JSON data."""
+    failed = [
+        {
+            "run": failure.run,
+            "seed": failure.seed,
+            "exit": failure.error.status,
+            "error": {
+                "code": failure.error.code,
+                "message": failure.error.message,
+                "hint": failure.error.hint,
+            },
+        }
+        for failure in outcome.failed
+    ]
+    return {
+        "example": outcome.example,
+        "runs": [run_data(result) for result in outcome.done],
+        "failed": failed,
+        "not_started": list(outcome.left),
+        "seconds": round(outcome.seconds, 3),
+    }
 
 
 def run_data(result: RunResult) -> dict[str, Any]:

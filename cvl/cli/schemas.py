@@ -21,6 +21,7 @@ from cvl.cli.shapes import (
     DfData,
     DoctorData,
     DryRunData,
+    DryRunVariationsData,
     Failure,
     GcData,
     InfoData,
@@ -33,13 +34,14 @@ from cvl.cli.shapes import (
     Success,
     TestData,
     ValidateData,
+    VariationsData,
 )
 from cvl.core.validation import json_schema
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 COMMANDS: dict[str, Any] = {
-    "run": BuildData | PredictData | TestData | DryRunData,
+    "run": BuildData | PredictData | VariationsData | TestData | DryRunData | DryRunVariationsData,
     "list": ListData,
     "info": InfoData,
     "inspect": InspectData,

@@ -321,6 +321,26 @@ class PredictData(Shape):
     steps: dict[str, StepDone]
 
 
+class FailedRun(Shape):
+    """A variation that was not made; `exit` is what it alone would have ended with."""
+
+    run: str
+    seed: int
+    exit: int
+    error: ErrorShape
+
+
+class VariationsData(Shape):
+    """`cvl run X predict` with several seeds. runs: those that were made, in the order of the
+    seeds; failed: in the order of time; not_started: seeds. Also with ok: false."""
+
+    example: str
+    runs: list[PredictData]
+    failed: list[FailedRun]
+    not_started: list[int]
+    seconds: float
+
+
 class TestData(Shape):
     """`cvl run X test`."""
 
@@ -352,3 +372,17 @@ class DryRunData(Shape):
     example: str
     steps: list[PlannedStep]
     outputs: dict[str, str]
+
+
+class PlannedVariation(Shape):
+    seed: int
+    outputs: dict[str, str]
+
+
+class DryRunVariationsData(Shape):
+    """`cvl run X predict --dry-run` with several seeds: the steps of each are the same."""
+
+    dry_run: Literal[True]
+    example: str
+    steps: list[PlannedStep]
+    variations: list[PlannedVariation]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cvl.core.graph import order, used_by
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
@@ -14,6 +15,9 @@ from cvl.ops.items import Item
 from cvl.ops.known import inner_values, known_items, known_value
 from cvl.ops.request import Checked
 from cvl.store.staging import CheckedFile
+
+if TYPE_CHECKING:
+    from cvl.ops.variations import Variations
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,44 @@ class _Planned:
 def plan_of(catalog: Catalog, checked: Checked) -> DryRun:
     """The steps in order, with what is known of their inputs before anything ran."""
     example = checked.request.example
-    steps = _steps(_Planned(catalog, example, "", checked.values))
-    outputs = {name: str(target.path) for name, target in checked.targets.items()}
+    steps, lines = _plan(catalog, checked)
+    outputs = _outputs(checked)
+    lines += [f"  {line}" for line in _output_lines(checked)]
     data = {"dry_run": True, "example": example.name, "steps": steps, "outputs": outputs}
+    return DryRun(data, "\n".join(lines))
+
+
+def plan_of_variations(catalog: Catalog, variations: Variations) -> DryRun:
+    """The steps once, then the outputs by seed."""
+    first = variations.each[0]
+    steps, lines = _plan(catalog, first)
+    lines.append(f"  {len(variations.each)} times:")
+    planned = []
+    for checked in variations.each:
+        planned.append({"seed": checked.seed, "outputs": _outputs(checked)})
+        lines += [f"  seed {checked.seed}: {line}" for line in _output_lines(checked)]
+    name = first.request.example.name
+    data = {"dry_run": True, "example": name, "steps": steps, "variations": planned}
+    return DryRun(data, "\n".join(lines))
+
+
+def _outputs(checked: Checked) -> dict[str, str]:
+    return {name: str(target.path) for name, target in checked.targets.items()}
+
+
+def _output_lines(checked: Checked) -> list[str]:
+    """With what becomes of a name that nobody chose and something has."""
+    return [
+        f"{name} -> {target.path}"
+        + (" (or numbered)" if target.numbered and os.path.lexists(target.path) else "")
+        for name, target in checked.targets.items()
+    ]
+
+
+def _plan(catalog: Catalog, checked: Checked) -> tuple[list[dict[str, Any]], list[str]]:
+    """The steps as data and as lines."""
+    example = checked.request.example
+    steps = _steps(_Planned(catalog, example, "", checked.values))
     many = "s" if len(steps) != 1 else ""
     least = "at least " if any(step["foreach"] for step in steps) else ""
     lines = [f"{example.name}: {least}{len(steps)} container{many}"]
@@ -53,8 +92,7 @@ def plan_of(catalog: Catalog, checked: Checked) -> DryRun:
         lines += [f"    {name} = {value}" for name, value in step["inputs"].items()]
         lines += [f"    for each of {step['foreach']}"] if step["foreach"] else []
         lines += [f"    else {other}" for other in step["fallback"]]
-    lines += [f"  {name} -> {path}" for name, path in outputs.items()]
-    return DryRun(data, "\n".join(lines))
+    return steps, lines
 
 
 def _steps(

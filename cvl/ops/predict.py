@@ -21,7 +21,8 @@ from cvl.ops.session import Session
 from cvl.ops.step import StepResult
 from cvl.store.atomic import remove_tree
 from cvl.store.dirs import make_private
-from cvl.store.outputs import publish, refuse_existing, remove_staging
+from cvl.store.numbering import Published, publish_all
+from cvl.store.outputs import finish, refuse_existing, remove_staging
 from cvl.store.records import CANCELLED, FAILED, OK
 from cvl.store.sidecars import write_sidecar
 from cvl.store.staging import digest_of
@@ -53,22 +54,25 @@ class RunResult:
 def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> RunResult:
     """Run and publish. On every way out nothing of the run is left but its record and its log."""
     started = time.monotonic()
-    with _recorded(session, checked, verb) as finish:
+    with _recorded(session, checked, verb) as note:
         reap_quietly(session)
         work = make_private(session.dirs.work / checked.run)
         result = run_node(session, node, work, _guard(checked))
         session.cancel.check()
         made_by = provenance_of(checked, result, _seed(checked, result))
-        outputs, unchanged = _publish(session, checked, result, made_by)
-        finish(outputs)
+        published = _publish(session, checked, result, made_by)
+        outputs = {name: str(place.target.path) for name, place in published.items()}
+        note(outputs)
         seconds = time.monotonic() - started
-        sidecars = _sidecars(checked, result, made_by, seconds)
+        sidecars: dict[str, str] = {}
+        if checked.request.options.sidecar:
+            sidecars = _sidecars(checked.run, published, result, made_by, seconds)
     return RunResult(
         run=checked.run,
         example=checked.manifest.name,
         seed=_seed(checked, result),
         outputs=outputs,
-        unchanged=unchanged,
+        unchanged=tuple(name for name, place in published.items() if not place.written),
         steps=result.steps,
         seconds=time.monotonic() - started,
         log=str(run_folder(session, checked.run)),
@@ -97,36 +101,39 @@ def _seed(checked: Checked, result: NodeResult) -> int:
 def _guard(checked: Checked) -> Callable[[], None]:
     def refuse() -> None:
         for target in checked.targets.values():
-            refuse_existing(target)
+            if not target.numbered:
+                refuse_existing(target)
 
     return refuse
 
 
 def _publish(
     session: Session, checked: Checked, result: NodeResult, made_by: dict[str, Provenance]
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    outputs: dict[str, str] = {}
-    unchanged: list[str] = []
-    for name, target in checked.targets.items():
-        payload = encode(made_by[name])
+) -> dict[str, Published]:
+    for name in checked.targets:
         if not result.outputs[name].path.exists():
             raise StateError(f"the result {name!r} was removed meanwhile", hint="run it again")
-        if not publish(result.outputs[name], target, session.cancel.check, payload):
-            unchanged.append(name)
-        outputs[name] = str(target.path)
-    return outputs, tuple(unchanged)
+    finished = {
+        name: finish(result.outputs[name], encode(made_by[name])) for name in checked.targets
+    }
+    sidecars = checked.request.options.sidecar
+    return publish_all(finished, checked.targets, session.cancel.check, sidecars=sidecars)
 
 
 def _sidecars(
-    checked: Checked, result: NodeResult, made_by: dict[str, Provenance], seconds: float
+    run: str,
+    published: dict[str, Published],
+    result: NodeResult,
+    made_by: dict[str, Provenance],
+    seconds: float,
 ) -> dict[str, str]:
     """Written last: a file without its sidecar is whole, a sidecar without its file is nothing."""
     written: dict[str, str] = {}
-    if checked.request.options.sidecar:
-        for name, target in checked.targets.items():
-            sha256 = "" if target.path.is_dir() else digest_of(target.path)
-            sidecar = sidecar_of(made_by[name], sha256, checked.run, seconds, result)
-            written[name] = str(write_sidecar(target, sidecar))
+    for name, place in published.items():
+        path = place.target.path
+        sha256 = "" if path.is_dir() else digest_of(path)
+        sidecar = sidecar_of(made_by[name], sha256, run, seconds, result)
+        written[name] = str(write_sidecar(place.target, sidecar))
     return written
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,15 @@ from cvl.core.manifest import Manifest, ModelManifest, OutputSpec, PipelineManif
 from cvl.core.media import extensions_for
 from cvl.core.names import canonical, did_you_mean
 from cvl.core.offload import check_offload
+from cvl.core.output_names import SEED, with_seed
 from cvl.core.plan import OutputRequest
+from cvl.core.seeds import MAX_SEED
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.known import check_steps
 from cvl.store.outputs import Target, prepare_target
 from cvl.store.sidecars import check_sidecar
 from cvl.store.staging import open_files
-
-MAX_SEED = 2**31 - 1
 
 
 def new_run_id() -> str:
@@ -54,13 +54,27 @@ class Options:
 @dataclass(frozen=True)
 class Request:
     """What was asked for. outputs: name -> path; the empty name is the main output. overrides: step
-    name -> options of that step."""
+    name -> options of that step. unnamed: those of `outputs` whose paths nobody chose; when there
+    are no outputs at all, nobody chose any."""
 
     example: Example
     inputs: Mapping[str, Any] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     options: Options = field(default_factory=Options)
+    unnamed: frozenset[str] = frozenset()
+    several: bool = False
+    """One of several variations: the names of its outputs say its seed."""
+
+
+@dataclass(frozen=True)
+class CheckedInputs:
+    """What makes sense of a request whatever its seed and wherever its outputs go."""
+
+    manifest: Manifest
+    values: dict[str, Any]
+    specs: dict[str, OutputSpec]
+    step_values: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -81,6 +95,11 @@ class Checked:
 def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
     """Check manifest, graph, inputs, files, outputs and options; UserError for the first that
     fails."""
+    return check_outputs(check_inputs(catalog, request), request, run)
+
+
+def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
+    """Check manifest, graph, inputs, files and options."""
     manifest = request.example.manifest
 
     def lookup(name: str) -> Manifest:
@@ -99,9 +118,23 @@ def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
         check_offload(manifest, request.options.offload)
         check_dtype(manifest.dtypes, request.options.dtype)
     specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
-    paths = _chosen_outputs(manifest, specs, request.outputs)
+    return CheckedInputs(manifest, values, specs, step_values)
+
+
+def check_outputs(inputs: CheckedInputs, request: Request, run: str) -> Checked:
+    """Check seed and outputs."""
+    manifest, specs = inputs.manifest, inputs.specs
+    chosen = _chosen_outputs(manifest, specs, request.outputs)
+    unnamed = request.unnamed if request.outputs else frozenset(chosen)
+    request, seed = _seeded(request, chosen.values())
+    several = request.several
+    paths = {
+        name: _path_with_seed(path, seed, several, specs[name]) for name, path in chosen.items()
+    }
+    overwrite = request.options.overwrite
     targets = {
-        name: prepare_target(path, run, request.options.overwrite) for name, path in paths.items()
+        name: prepare_target(path, run, overwrite, numbered=name in unnamed)
+        for name, path in paths.items()
     }
     if len({target.path for target in targets.values()}) < len(targets):
         raise InputError("two outputs have the same path")
@@ -109,24 +142,40 @@ def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
         for target in targets.values():
             check_sidecar(target)
     outputs = {name: output_request(name, specs[name], path.name) for name, path in paths.items()}
-    seed = _seed(request.options.seed)
+    values, step_values = inputs.values, inputs.step_values
     return Checked(request, manifest, values, outputs, targets, seed, run, step_values)
 
 
-def _seed(given: int | None) -> int:
-    if given is None:
-        return int.from_bytes(os.urandom(4), "big") % MAX_SEED
-    if not 0 <= given <= MAX_SEED:
+def _seeded(request: Request, paths: Iterable[str]) -> tuple[Request, int]:
+    """The seed of a run. A name that says it asks for it: then no other will do."""
+    given = request.options.seed
+    if given is not None and not 0 <= given <= MAX_SEED:
         raise InputError(f"--seed is {given}", hint=f"it must be between 0 and {MAX_SEED}")
-    return given
+    seed = fresh_seed() if given is None else given
+    if given is None and any(SEED in path for path in paths):
+        request = replace(request, options=replace(request.options, seed=seed))
+    return request, seed
+
+
+def _path_with_seed(path: str, seed: int, several: bool, spec: OutputSpec) -> Path:
+    """Where an output goes. A folder stays the mistake that it is without several variations."""
+    folder = spec.type == "directory"
+    if several and not folder and os.path.isdir(path):
+        return Path(path)
+    return Path(with_seed(path, seed, several=several, folder=folder))
+
+
+def fresh_seed() -> int:
+    """A random one."""
+    return int.from_bytes(os.urandom(4), "big") % MAX_SEED
 
 
 def _chosen_outputs(
     manifest: Manifest, specs: Mapping[str, OutputSpec], given: Mapping[str, str]
-) -> dict[str, Path]:
+) -> dict[str, str]:
     """The outputs that were named; when none was, every one that is not optional."""
     primary = next(iter(specs))
-    chosen: dict[str, Path] = {}
+    chosen: dict[str, str] = {}
     for name, path in given.items():
         output = canonical(name) if name else primary
         if output not in specs:
@@ -136,10 +185,10 @@ def _chosen_outputs(
             raise InputError(f"--output and --output-{output} are the same output")
         if not path or "\0" in path:
             raise InputError("--output needs a path")
-        chosen[output] = Path(path)
+        chosen[output] = path
     if chosen:
         return chosen
-    return {name: Path(spec.default) for name, spec in specs.items() if not spec.optional}
+    return {name: spec.default for name, spec in specs.items() if not spec.optional}
 
 
 def output_request(name: str, spec: OutputSpec, file_name: str) -> OutputRequest:

@@ -71,8 +71,11 @@ def request_again(
     if missing:
         raise _missing(made_by, missing)
     inputs, steps = _split(values, _single(catalog, example, made_by))
-    outputs = _outputs(catalog, example.manifest, made_by, given.outputs)
-    return Request(example, inputs, outputs, steps, _options(made_by, options))
+    chosen = {(name or made_by.output): path for name, path in given.outputs.items()}
+    defaults = _default_outputs(catalog, example.manifest, made_by)
+    unnamed = frozenset(defaults.keys() - chosen.keys())
+    outputs, again = {**defaults, **chosen}, _options(made_by, options)
+    return Request(example, inputs, outputs, steps, again, unnamed)
 
 
 def _refuse_others(made_by: Provenance, offered: Mapping[str, Any]) -> None:
@@ -172,20 +175,18 @@ def _split(
     return inputs, steps
 
 
-def _outputs(
-    catalog: Catalog, manifest: Manifest, made_by: Provenance, given: Mapping[str, str]
-) -> dict[str, str]:
+def _default_outputs(catalog: Catalog, manifest: Manifest, made_by: Provenance) -> dict[str, str]:
     """All outputs of then: which they were is part of what was made."""
 
     def lookup(name: str) -> Manifest:
         return catalog.find(name).manifest
 
-    chosen = {(name or made_by.output): path for name, path in given.items()}
+    chosen: dict[str, str] = {}
     for name, extension in made_by.outputs.items():
         spec = output_spec(manifest, name, lookup) if name in manifest.outputs else None
         default = spec.default if spec else name
         stem = default.rpartition(".")[0] or default
-        chosen.setdefault(name, f"{stem}.{extension}" if extension else stem)
+        chosen[name] = f"{stem}.{extension}" if extension else stem
     return chosen
 
 

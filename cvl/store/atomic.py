@@ -52,6 +52,38 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def rename_new(source: Path, target: Path) -> None:
+    """Rename, replacing nothing; FileExistsError when something is there. Where the system has no
+    such call, the check is as close as it gets."""
+    if _rename_noreplace(source, target):
+        return
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+        raise
+
+
+def _rename_noreplace(source: Path, target: Path) -> bool:
+    """renameat2(2) with RENAME_NOREPLACE; False where kernel, libc or file system has none."""
+    import ctypes
+
+    at_cwd, noreplace = -100, 1
+    try:
+        call = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    if call(at_cwd, os.fsencode(source), at_cwd, os.fsencode(target), noreplace) == 0:
+        return True
+    error = ctypes.get_errno()
+    if error in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(error, os.strerror(error), str(target))
+
+
 def copy_bytes(source: int, target: int, size: int) -> None:
     """Copy a whole open file; a reflink or an in-kernel copy where the file systems can."""
     offset = 0

@@ -35,9 +35,10 @@ def read_sidecar(path: Path) -> Sidecar:
 
 
 def check_sidecar(target: Target) -> None:
-    """Refuse to replace something that is not a sidecar; called before anything runs too."""
+    """Refuse to replace something that is not a sidecar; called before anything runs too, when a
+    name that nobody chose is not settled yet."""
     path = sidecar_path(target.path)
-    if target.overwrite or not os.path.lexists(path):
+    if target.overwrite or target.numbered or not os.path.lexists(path):
         return
     try:
         read_sidecar(path)

@@ -89,7 +89,7 @@ def test_a_second_run_finds_the_result_and_the_same_bytes_are_not_written_again(
     assert again["unchanged"] == ["result"]
     after = (tmp_path / "result.txt").stat()
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
-    other = cvl("run", "stub", "predict", "--seed", "5")
+    other = cvl("run", "stub", "predict", "--seed", "5", "-o", "result.txt")
     assert other.returncode == 2 and "exists" in other.stderr
     fresh = data_of(cvl("run", "stub", "predict", "--no-cache", "--overwrite", "--json"))
     assert fresh["steps"]["stub"]["cached"] is False

@@ -33,7 +33,7 @@ from cvl.store.config import load_config
 if TYPE_CHECKING:
     from cvl.core.provenance import Provenance
 
-DECIDED = ("seed", "junit")
+DECIDED = ("seed", "count", "junit")
 """Options of run that the file decides, or that make no sense for one."""
 
 

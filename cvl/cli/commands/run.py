@@ -17,9 +17,10 @@ from cvl.cli.example_options import (
 from cvl.cli.options import catalog, common_params
 from cvl.cli.terminal import Terminal
 from cvl.core.names import did_you_mean
+from cvl.core.seeds import MAX_COUNT, parse_seeds, variation_seeds
 from cvl.errors import UsageError
 from cvl.ops.examples import Example
-from cvl.ops.request import Options, Request
+from cvl.ops.request import Options, Request, fresh_seed
 from cvl.store.config import Config, load_config
 
 if TYPE_CHECKING:
@@ -43,7 +44,15 @@ def runner_params() -> list[click.Parameter]:
             "--offload", metavar="MODE", help="Rung of the offload ladder, true or false."
         ),
         click.option("--dtype", metavar="TYPE", help="auto, fp32, fp16 or bf16."),
-        click.option("--seed", type=int, metavar="N", help="Same seed, same bytes."),
+        click.option(
+            "--seed", metavar="SEEDS", help="A number, 1..8 or 1,5,9. Same seed, same bytes."
+        ),
+        click.option(
+            "--count",
+            type=click.IntRange(1, MAX_COUNT),
+            metavar="N",
+            help="Make N variations, each with a seed of its own.",
+        ),
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
         click.option("--sidecar", is_flag=True, help="Write OUTPUT.cvl.json: how it was made."),
         click.option("--no-cache", is_flag=True, help="Run although the result is known."),
@@ -173,21 +182,31 @@ def _dispatch(
     values: dict[str, Any],
 ) -> int:
     """Only here, with the command line understood, is the rest of cvl imported."""
+    listen(terminal, values)
+    seeds = seeds_of(values)
+    if verb != "predict" and (len(seeds) > 1 or values["count"]):
+        raise UsageError(f"{verb} makes no variations", hint="give one --seed, and no --count")
     from cvl.cli import running
 
-    listen(terminal, values)
     settings = settings_of(values, config)
     if verb == "build":
         return running.build(terminal, settings, found, example)
+    options = runner_options(values, config, seeds[0] if len(seeds) == 1 else None)
     if verb == "test":
         junit = Path(values["junit"] or f"junit-{example.name}.xml")
-        return running.test(
-            terminal, settings, found, example, junit, runner_options(values, config)
-        )
+        return running.test(terminal, settings, found, example, junit, options)
     inputs, outputs, steps = split(values)
     outputs = {(name or ""): path for name, path in outputs.items()}
-    request = Request(example, inputs, outputs, steps, runner_options(values, config))
+    request = Request(example, inputs, outputs, steps, options)
+    if len(seeds) > 1:
+        return running.predict_variations(terminal, settings, found, request, seeds)
     return running.predict(terminal, settings, found, request)
+
+
+def seeds_of(values: dict[str, Any]) -> tuple[int, ...]:
+    """The seeds that --seed and --count ask for; none when neither was given."""
+    named = () if values["seed"] is None else parse_seeds(values["seed"])
+    return variation_seeds(named, values["count"], fresh_seed)
 
 
 def listen(terminal: Terminal, values: dict[str, Any]) -> None:
@@ -209,7 +228,7 @@ def settings_of(values: dict[str, Any], config: Config) -> Settings:
     )
 
 
-def runner_options(values: dict[str, Any], config: Config) -> Options:
+def runner_options(values: dict[str, Any], config: Config, seed: int | None = None) -> Options:
     return Options(
         gpus=values["gpus"] or config.gpus or None,
         offload=values["offload"],
@@ -217,7 +236,7 @@ def runner_options(values: dict[str, Any], config: Config) -> Options:
         overwrite=values["overwrite"],
         use_cache=not values["no_cache"],
         timeout_s=values["timeout"],
-        seed=values.get("seed"),
+        seed=seed,
         sidecar=values["sidecar"],
         fallback=values["fallback"],
     )
