@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cvl.core.manifest import ModelManifest
 from cvl.core.names import canonical
 from cvl.core.provenance import Provenance, encode
 from cvl.errors import Cancelled, CvlError, StateError
 from cvl.ops.examples import Catalog
-from cvl.ops.node import Fallback, Node, NodeResult
-from cvl.ops.pipeline import run_node
-from cvl.ops.provenance import provenance_of, sidecar_of
+from cvl.ops.node import Fallback, Node, NodeResult, run_model
+from cvl.ops.provenance import provenance_of
 from cvl.ops.reap import reap_quietly
 from cvl.ops.request import Checked, Request, check_request, new_run_id
 from cvl.ops.session import Session
@@ -22,10 +22,9 @@ from cvl.ops.step import StepResult
 from cvl.store.atomic import remove_tree
 from cvl.store.dirs import make_private
 from cvl.store.numbering import Published, publish_all
-from cvl.store.outputs import finish, refuse_existing, remove_staging
+from cvl.store.publishing import finish
 from cvl.store.records import CANCELLED, FAILED, OK
-from cvl.store.sidecars import write_sidecar
-from cvl.store.staging import digest_of
+from cvl.store.targets import refuse_existing, remove_staging
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> Ru
     with _recorded(session, checked, verb) as note:
         reap_quietly(session)
         work = make_private(session.dirs.work / checked.run)
-        result = run_node(session, node, work, _guard(checked))
+        result = _run(session, node, work, _guard(checked))
         session.cancel.check()
         made_by = provenance_of(checked, result, _seed(checked, result))
         published = _publish(session, checked, result, made_by)
@@ -66,7 +65,9 @@ def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> Ru
         seconds = time.monotonic() - started
         sidecars: dict[str, str] = {}
         if checked.request.options.sidecar:
-            sidecars = _sidecars(checked.run, published, result, made_by, seconds)
+            from cvl.ops.sidecars import write_sidecars
+
+            sidecars = write_sidecars(checked.run, published, result, made_by, seconds)
     return RunResult(
         run=checked.run,
         example=checked.manifest.name,
@@ -80,6 +81,15 @@ def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> Ru
         fallbacks=result.fallbacks,
         sidecars=sidecars,
     )
+
+
+def _run(session: Session, node: Node, work: Path, before_work: Callable[[], None]) -> NodeResult:
+    """What only pipelines need is not loaded for a model."""
+    if isinstance(node.manifest, ModelManifest):
+        return run_model(session, node, node.manifest, work, before_work)
+    from cvl.ops.pipeline import run_node
+
+    return run_node(session, node, work, before_work)
 
 
 def _warnings(result: NodeResult) -> list[str]:
@@ -118,23 +128,6 @@ def _publish(
     }
     sidecars = checked.request.options.sidecar
     return publish_all(finished, checked.targets, session.cancel.check, sidecars=sidecars)
-
-
-def _sidecars(
-    run: str,
-    published: dict[str, Published],
-    result: NodeResult,
-    made_by: dict[str, Provenance],
-    seconds: float,
-) -> dict[str, str]:
-    """Written last: a file without its sidecar is whole, a sidecar without its file is nothing."""
-    written: dict[str, str] = {}
-    for name, place in published.items():
-        path = place.target.path
-        sha256 = "" if path.is_dir() else digest_of(path)
-        sidecar = sidecar_of(made_by[name], sha256, run, seconds, result)
-        written[name] = str(write_sidecar(place.target, sidecar))
-    return written
 
 
 @contextlib.contextmanager

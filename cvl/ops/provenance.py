@@ -5,9 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import platform
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +12,7 @@ import cvl
 from cvl.core.manifest import Manifest, PipelineManifest
 from cvl.core.plain import to_plain
 from cvl.core.plan import StagedFile
-from cvl.core.provenance import FileRef, Provenance, Sidecar
-from cvl.core.provenance.sidecar import StepRun
+from cvl.core.provenance import FileRef, Provenance
 from cvl.ops.node import NodeResult
 from cvl.ops.request import Checked
 from cvl.store.folders import FolderError, measure
@@ -71,30 +67,3 @@ def _content(checked: CheckedFile, files: Files) -> FileRef:
         return FileRef(staged.sha256, staged.size, staged.extension)
     sha256 = measure(checked.path).sha256 if checked.folder else digest_of(checked.path)
     return FileRef(sha256, checked.size, checked.extension)
-
-
-def sidecar_of(
-    provenance: Provenance, sha256: str, run: str, seconds: float, result: NodeResult
-) -> Sidecar:
-    """The statement with what differs from run to run."""
-    steps = {
-        name: StepRun(step.cached, round(float(step.seconds), 3), step.metrics)
-        for name, step in result.steps.items()
-    }
-    machine = {
-        "system": platform.system(),
-        "release": platform.release(),
-        "architecture": platform.machine(),
-        "processors": str(os.cpu_count() or 0),
-    }
-    return Sidecar(
-        schema="cvl-sidecar/1",
-        provenance=provenance,
-        sha256=sha256,
-        run=run,
-        finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        seconds=round(seconds, 3),
-        machine=machine,
-        steps=steps,
-        warnings=tuple(text for step in result.steps.values() for text in step.warnings),
-    )

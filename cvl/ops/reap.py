@@ -21,8 +21,8 @@ from cvl.ops.scratch import reap_scratch
 from cvl.ops.session import Session
 from cvl.store.atomic import remove_tree
 from cvl.store.locks import is_free
-from cvl.store.outputs import STAGING, remove_staging
 from cvl.store.records import INTERRUPTED, RunRecord
+from cvl.store.targets import STAGING, remove_staging
 
 
 @dataclass(frozen=True)

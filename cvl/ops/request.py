@@ -22,10 +22,8 @@ from cvl.core.plan import OutputRequest
 from cvl.core.seeds import MAX_SEED
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
-from cvl.ops.known import check_steps
-from cvl.store.outputs import Target, prepare_target
-from cvl.store.sidecars import check_sidecar
 from cvl.store.staging import open_files
+from cvl.store.targets import Target, prepare_target
 
 
 def new_run_id() -> str:
@@ -113,6 +111,8 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
     step_values: dict[str, Any] = {}
     values = {name: open_files(name, manifest.inputs[name], v) for name, v in values.items()}
     if isinstance(manifest, PipelineManifest):
+        from cvl.ops.known import check_steps
+
         step_values = check_steps(catalog, manifest, values, request.overrides)
     else:
         check_offload(manifest, request.options.offload)
@@ -139,6 +139,8 @@ def check_outputs(inputs: CheckedInputs, request: Request, run: str) -> Checked:
     if len({target.path for target in targets.values()}) < len(targets):
         raise InputError("two outputs have the same path")
     if request.options.sidecar:
+        from cvl.store.sidecars import check_sidecar
+
         for target in targets.values():
             check_sidecar(target)
     outputs = {name: output_request(name, specs[name], path.name) for name, path in paths.items()}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from cvl.core.output_names import number_in, with_number
 from cvl.errors import TargetExistsError
-from cvl.store.outputs import Finished, Target, put
-from cvl.store.sidecars import check_sidecar
+from cvl.store.publishing import Finished, put
+from cvl.store.targets import Target
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ class _Unnamed:
             return False
         try:
             if self.sidecars:
+                from cvl.store.sidecars import check_sidecar
+
                 check_sidecar(target)
         except TargetExistsError:
             return False

@@ -6,17 +6,17 @@ import os
 from pathlib import Path
 
 from cvl.core.names import printable
-from cvl.core.provenance import (
-    ProvenanceError,
+from cvl.core.provenance import ProvenanceError
+from cvl.core.provenance.sidecar import (
+    MAX_SIDECAR,
     Sidecar,
     decode_sidecar,
     encode_sidecar,
     sidecar_name,
 )
-from cvl.core.provenance.sidecar import MAX_SIDECAR
 from cvl.errors import TargetExistsError
 from cvl.store.atomic import naming_the_mount, sync_folder
-from cvl.store.outputs import Target, file_mode
+from cvl.store.targets import Target, file_mode
 
 
 def sidecar_path(path: Path) -> Path:

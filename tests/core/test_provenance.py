@@ -23,8 +23,8 @@ from cvl.core.provenance import (
     encode,
     patch_for,
     payload_in,
-    sidecar_name,
 )
+from cvl.core.provenance.sidecar import sidecar_name
 from tests.support.statements import decoded, media, statement
 
 KINDS = ["mp4", "mov", "m4a", "wav", "png"]

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from cvl.core.provenance import ProvenanceError, decode, decode_sidecar
+from cvl.core.provenance import ProvenanceError, decode
+from cvl.core.provenance.sidecar import decode_sidecar
 from cvl.engine.fake import FakeContainer
 from cvl.errors import InputError, TargetExistsError
 from cvl.ops.inspecting import code_now, inspect_file, read_statement

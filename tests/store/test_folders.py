@@ -10,8 +10,10 @@ import pytest
 from cvl.core.manifest import InputSpec
 from cvl.core.plan import OutputRequest, StagedFile
 from cvl.errors import InputError, OutputError, TargetExistsError
-from cvl.store.outputs import check_output, prepare_target, publish
+from cvl.store.outputs import check_output
+from cvl.store.publishing import publish
 from cvl.store.staging import check_file, stage
+from cvl.store.targets import prepare_target
 
 SPEC = InputSpec(type="directory")
 REQUEST = OutputRequest("directory", "")

@@ -13,7 +13,9 @@ import pytest
 from cvl.errors import TargetExistsError
 from cvl.store.folders import measure
 from cvl.store.numbering import publish_all
-from cvl.store.outputs import Produced, Target, finish, prepare_target, remove_staging
+from cvl.store.outputs import Produced
+from cvl.store.publishing import finish
+from cvl.store.targets import Target, prepare_target, remove_staging
 from tests.support.files import produced, wav
 
 ORPHAN = '{"not": "a sidecar"}'

@@ -14,7 +14,8 @@ import pytest
 from cvl.core.manifest import Expect
 from cvl.core.plan import OutputRequest
 from cvl.errors import InputError, OutputError
-from cvl.store.outputs import check_output, prepare_target, remove_staging
+from cvl.store.outputs import check_output
+from cvl.store.targets import prepare_target, remove_staging
 from tests.support.files import wav
 
 FILE = OutputRequest("file", "bin")

@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cvl.errors import TargetExistsError
-from cvl.store.outputs import Produced, Target, prepare_target, publish, remove_staging
+from cvl.store.outputs import Produced
 from cvl.store.patching import statement_in
+from cvl.store.publishing import publish
+from cvl.store.targets import Target, prepare_target, remove_staging
 from tests.support.files import produced, wav
 from tests.support.processes import ended, python, said
 
@@ -111,7 +113,10 @@ def test_a_last_check_that_refuses_leaves_everything_as_it_was(tmp_path: Path) -
 
 PUBLISH = """
 import pathlib, resource, sys
-from cvl.store.outputs import Produced, digest_of, prepare_target, publish
+from cvl.store.outputs import Produced
+from cvl.store.publishing import publish
+from cvl.store.staging import digest_of
+from cvl.store.targets import prepare_target
 made, path, limit = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

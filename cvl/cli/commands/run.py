@@ -20,11 +20,11 @@ from cvl.core.names import did_you_mean
 from cvl.core.seeds import MAX_COUNT, parse_seeds, variation_seeds
 from cvl.errors import UsageError
 from cvl.ops.examples import Example
-from cvl.ops.request import Options, Request, fresh_seed
 from cvl.store.config import Config, load_config
 
 if TYPE_CHECKING:
     from cvl.cli.running import Settings
+    from cvl.ops.request import Options
 
 VERBS = {
     "build": "Build the image (the images, for a pipeline).",
@@ -187,6 +187,7 @@ def _dispatch(
     if verb != "predict" and (len(seeds) > 1 or values["count"]):
         raise UsageError(f"{verb} makes no variations", hint="give one --seed, and no --count")
     from cvl.cli import running
+    from cvl.ops.request import Request
 
     settings = settings_of(values, config)
     if verb == "build":
@@ -206,6 +207,8 @@ def _dispatch(
 def seeds_of(values: dict[str, Any]) -> tuple[int, ...]:
     """The seeds that --seed and --count ask for; none when neither was given."""
     named = () if values["seed"] is None else parse_seeds(values["seed"])
+    from cvl.ops.request import fresh_seed
+
     return variation_seeds(named, values["count"], fresh_seed)
 
 
@@ -229,6 +232,8 @@ def settings_of(values: dict[str, Any], config: Config) -> Settings:
 
 
 def runner_options(values: dict[str, Any], config: Config, seed: int | None = None) -> Options:
+    from cvl.ops.request import Options
+
     return Options(
         gpus=values["gpus"] or config.gpus or None,
         offload=values["offload"],

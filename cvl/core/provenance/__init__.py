@@ -1,7 +1,6 @@
 """What a published file says of how it was made: the statement itself, and its place in a file."""
 
 from .embedding import MAX_PAYLOAD, Patch, patch_for, payload_in
-from .sidecar import Sidecar, decode_sidecar, encode_sidecar, sidecar_name
 from .statement import (
     FileRef,
     Origin,
@@ -18,12 +17,8 @@ __all__ = [
     "Patch",
     "Provenance",
     "ProvenanceError",
-    "Sidecar",
     "decode",
-    "decode_sidecar",
     "encode",
-    "encode_sidecar",
     "patch_for",
     "payload_in",
-    "sidecar_name",
 ]
