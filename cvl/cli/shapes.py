@@ -352,7 +352,7 @@ class TestData(Shape):
 
 class PlannedStep(Shape):
     """foreach: where its items come from, while nobody knows them; `step` ends with `.*` then.
-    fallback: what may take over."""
+    fallback: what may take over. device: null when it cannot run here, and `missing` says why."""
 
     step: str
     example: str
@@ -363,6 +363,10 @@ class PlannedStep(Shape):
     network: bool
     foreach: str
     fallback: list[str]
+    device: str | None
+    offload: str
+    dtype: str
+    missing: str
 
 
 class DryRunData(Shape):

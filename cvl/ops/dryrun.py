@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cvl.core.dtypes import AUTO, resolve_dtype
 from cvl.core.graph import order, used_by
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
+from cvl.core.offload import choose
 from cvl.core.plain import to_plain
 from cvl.core.references import parse_reference
+from cvl.errors import GpuError
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.items import Item
 from cvl.ops.known import inner_values, known_items, known_value
-from cvl.ops.request import Checked
+from cvl.ops.place import choose_gpus
+from cvl.ops.request import Checked, Options
+from cvl.ops.session import Session
 from cvl.store.staging import CheckedFile
 
 if TYPE_CHECKING:
@@ -84,12 +90,17 @@ def _plan(catalog: Catalog, checked: Checked) -> tuple[list[dict[str, Any]], lis
     """The steps as data and as lines."""
     example = checked.request.example
     steps = _steps(_Planned(catalog, example, "", checked.values))
+    for step in steps:
+        model = catalog.find(step["example"]).manifest
+        assert isinstance(model, ModelManifest)
+        step.update(_placed(model, checked.request.options))
     many = "s" if len(steps) != 1 else ""
     least = "at least " if any(step["foreach"] for step in steps) else ""
     lines = [f"{example.name}: {least}{len(steps)} container{many}"]
     for step in steps:
         lines.append(f"  {step['step']}: {step['example']} ({step['folder']})")
         lines += [f"    {name} = {value}" for name, value in step["inputs"].items()]
+        lines += [f"    {_placement_line(step)}"]
         lines += [f"    for each of {step['foreach']}"] if step["foreach"] else []
         lines += [f"    else {other}" for other in step["fallback"]]
     return steps, lines
@@ -138,6 +149,25 @@ def _model(
         "resources": to_plain(manifest.resources),
         "network": manifest.network,
     }
+
+
+def _placed(manifest: ModelManifest, options: Options) -> dict[str, Any]:
+    """Where the step would begin now; what earlier runs taught of its memory is not looked at."""
+    try:
+        gpus = choose_gpus(Session(), manifest, options.gpus)
+        rung = choose(manifest.offload, options.offload, gpus.free_vram_gb)
+    except GpuError as error:
+        return {"device": None, "offload": "", "dtype": "", "missing": error.message}
+    dtype = resolve_dtype(manifest.dtypes, options.dtype, gpus.device, gpus.arch)
+    return {"device": gpus.device, "offload": rung.mode, "dtype": dtype, "missing": ""}
+
+
+def _placement_line(step: Mapping[str, Any]) -> str:
+    if step["device"] is None:
+        return f"cannot run here: {step['missing']}"
+    offload = "" if step["offload"] == "none" else f", offload {step['offload']}"
+    dtype = "" if step["dtype"] == AUTO else f", {step['dtype']}"
+    return f"on {step['device']}{offload}{dtype}"
 
 
 def _resolved(value: Any, step: Step, values: dict[str, Any], item: Item | None) -> Any:

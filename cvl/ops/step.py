@@ -132,7 +132,7 @@ def _may_repeat(spec: StepSpec, context: StepContext) -> bool:
 
 def _when(made: float) -> str:
     date = time.strftime("%Y-%m-%d %H:%M", time.localtime(made))
-    return f"cached, made {date}; --seed or --no-cache for another"
+    return f"made {date}; --seed or --no-cache for another"
 
 
 @contextlib.contextmanager

@@ -149,3 +149,20 @@ def test_a_step_goes_down_its_ladder_after_each_kind_of_out_of_memory_and_rememb
 
     named = run_cvl(environment, tmp_path, *ladder, "--enough", "disk", "--offload", "tiles")
     assert (named.returncode, json.loads(named.stdout)["error"]["code"]) == (5, "out_of_memory")
+
+
+def test_a_dry_run_says_where_each_step_would_begin_or_why_it_cannot(
+    environment: dict[str, str], private_engine: Engine, tmp_path: Path
+) -> None:
+    dry = ("run", "ladder_stub", "predict", "--dry-run", "--json")
+
+    def planned(here: dict[str, str], *more: str) -> list[object]:
+        (step,) = data_of(run_cvl(here, tmp_path, *dry, *more))["steps"]
+        return [step[name] for name in ("device", "offload", "dtype", "missing")]
+
+    assert planned(environment) == ["cuda", "none", "bf16", ""]
+    assert planned(environment, "--offload", "fp8", "--dtype", "fp32") == ["cuda", "fp8", "fp32", ""]
+    bare = environment_for(private_engine, tmp_path / "home")
+    device, _, _, missing = planned(bare)
+    assert device is None and "no NVIDIA GPU" in str(missing)
+    assert planned(bare, "--gpus", "none") == ["cpu", "none", "fp32", ""]
