@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 _UNIONS = (typing.Union, types.UnionType)
+Reader = Callable[[Any], Any]
 
 
 def to_plain(value: Any) -> Any:
@@ -29,60 +30,97 @@ def from_plain(wanted: Any, data: Any) -> Any:
 
     Raises ValueError for anything else: a field too many or too few, or a wrong type anywhere.
     """
-    if wanted is Any:
-        return data
-    if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
-        return _instance(wanted, data)
-    build = _GENERIC.get(typing.get_origin(wanted))
-    if build is not None:
-        return build(typing.get_args(wanted), data)
-    # Not isinstance: True is an int.
-    if type(data) is wanted or (wanted is float and type(data) is int):
-        return data
-    raise ValueError(f"{data!r} is not {wanted}")
-
-
-def _instance(cls: type, data: Any) -> Any:
-    fields = _fields(cls)
-    if type(data) is not dict or data.keys() != fields.keys():
-        raise ValueError(f"not the fields of {cls.__name__}")
-    return cls(**{name: from_plain(wanted, data[name]) for name, wanted in fields.items()})
+    return _reader(wanted)(data)
 
 
 @cache
-def _fields(cls: Any) -> dict[str, Any]:
+def _reader(wanted: Any) -> Reader:
+    """Looking at a type costs more than reading a value of it, so it is done once."""
+    if wanted is Any:
+        return lambda data: data
+    if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
+        return _instance(wanted)
+    origin = typing.get_origin(wanted)
+    build = _GENERIC.get(origin)
+    return build(typing.get_args(wanted)) if build else _scalar(wanted)
+
+
+def _scalar(wanted: Any) -> Reader:
+    def read(data: Any) -> Any:
+        # Not isinstance: True is an int.
+        if type(data) is wanted or (wanted is float and type(data) is int):
+            return data
+        raise ValueError(f"{data!r:.100} is not {wanted}")
+
+    return read
+
+
+def _instance(cls: type) -> Reader:
     hints = typing.get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+    fields = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(cls)}
+
+    def read(data: Any) -> Any:
+        if type(data) is not dict or data.keys() != fields.keys():
+            raise ValueError(f"not the fields of {cls.__name__}")
+        return cls(**{name: read_field(data[name]) for name, read_field in fields.items()})
+
+    return read
 
 
-def _literal(arguments: tuple[Any, ...], data: Any) -> Any:
-    if not any(data == choice and type(data) is type(choice) for choice in arguments):
-        raise ValueError(f"{data!r} is not one of {arguments}")
-    return data
+def _literal(choices: tuple[Any, ...]) -> Reader:
+    def read(data: Any) -> Any:
+        if not any(data == choice and type(data) is type(choice) for choice in choices):
+            raise ValueError(f"{data!r:.100} is not one of {choices}")
+        return data
+
+    return read
 
 
-def _union(arguments: tuple[Any, ...], data: Any) -> Any:
-    for wanted in arguments:
-        try:
-            return from_plain(wanted, data)
-        except ValueError:
-            continue
-    raise ValueError(f"{data!r} is none of {arguments}")
+def _union(members: tuple[Any, ...]) -> Reader:
+    """The first member that fits; members without parts are told by the type of the data."""
+    plain = frozenset(m for m in members if isinstance(m, type) and not _has_parts(m))
+    readers = [_reader(member) for member in members]
+
+    def read(data: Any) -> Any:
+        if type(data) in plain:
+            return data
+        for reader in readers:
+            try:
+                return reader(data)
+            except ValueError:
+                continue
+        raise ValueError(f"{data!r:.100} is none of {members}")
+
+    return read
 
 
-def _tuple(arguments: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
-    if type(data) is not list:
-        raise ValueError(f"{data!r} is not a list")
-    return tuple(from_plain(arguments[0], item) for item in data)
+def _has_parts(wanted: type) -> bool:
+    return dataclasses.is_dataclass(wanted) or typing.get_origin(wanted) is not None
 
 
-def _dict(arguments: tuple[Any, ...], data: Any) -> dict[str, Any]:
-    if type(data) is not dict:
-        raise ValueError(f"{data!r} is not a mapping")
-    return {key: from_plain(arguments[1], value) for key, value in data.items()}
+def _tuple(arguments: tuple[Any, ...]) -> Reader:
+    item = _reader(arguments[0])
+
+    def read(data: Any) -> tuple[Any, ...]:
+        if type(data) is not list:
+            raise ValueError(f"{data!r:.100} is not a list")
+        return tuple([item(part) for part in data])
+
+    return read
 
 
-_GENERIC: dict[Any, Callable[[tuple[Any, ...], Any], Any]] = {
+def _dict(arguments: tuple[Any, ...]) -> Reader:
+    value = _reader(arguments[1])
+
+    def read(data: Any) -> dict[str, Any]:
+        if type(data) is not dict:
+            raise ValueError(f"{data!r:.100} is not a mapping")
+        return {key: value(part) for key, part in data.items()}
+
+    return read
+
+
+_GENERIC: dict[Any, Callable[[tuple[Any, ...]], Reader]] = {
     typing.Literal: _literal,
     tuple: _tuple,
     dict: _dict,

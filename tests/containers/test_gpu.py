@@ -161,7 +161,12 @@ def test_a_dry_run_says_where_each_step_would_begin_or_why_it_cannot(
         return [step[name] for name in ("device", "offload", "dtype", "missing")]
 
     assert planned(environment) == ["cuda", "none", "bf16", ""]
-    assert planned(environment, "--offload", "fp8", "--dtype", "fp32") == ["cuda", "fp8", "fp32", ""]
+    assert planned(environment, "--offload", "fp8", "--dtype", "fp32") == [
+        "cuda",
+        "fp8",
+        "fp32",
+        "",
+    ]
     bare = environment_for(private_engine, tmp_path / "home")
     device, _, _, missing = planned(bare)
     assert device is None and "no NVIDIA GPU" in str(missing)
