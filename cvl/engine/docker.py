@@ -24,7 +24,7 @@ from cvl.core.container import (
     FoundContainer,
     FoundImage,
 )
-from cvl.engine.build import build_image
+from cvl.engine.build import build_image, find_client
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
 from cvl.engine.protocol import BuildProgress, BuildSpec, Cancelled, OnBuild, OnLog
 from cvl.errors import CvlError, DiskFullError, EngineError, GpuError
@@ -60,6 +60,12 @@ class DockerEngine:
             with _speaking(self.endpoint):
                 self._facts = _facts(self._client.info())
         return self._facts
+
+    def can_build(self) -> bool:
+        try:
+            return bool(find_client())
+        except EngineError:
+            return False
 
     def image_id(self, reference: str) -> str | None:
         with _speaking(self.endpoint):
