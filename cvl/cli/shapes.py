@@ -100,6 +100,7 @@ class ModelShape(Shape):
     resources: Resources
     offload: list[OffloadRung]
     engines: list[str]
+    trust: str
     network: bool
     cache: Literal["reuse", "never"]
     secrets: list[str]
@@ -219,7 +220,7 @@ class StopData(Shape):
 class ItemShape(Shape):
     """`size` in bytes; that of an image counts layers that it may share with others."""
 
-    kind: Literal["container", "run", "results", "image", "log", "jit"]
+    kind: Literal["container", "run", "results", "image", "env", "log", "jit"]
     name: str
     size: int
     why: str
@@ -229,7 +230,9 @@ class ItemShape(Shape):
 class UsageShape(Shape):
     """`example` is empty for what all of them share."""
 
-    kind: Literal["images", "build cache", "results", "jit caches", "runs", "work"]
+    kind: Literal[
+        "images", "environments", "build cache", "results", "jit caches", "runs", "work"
+    ]  # fmt: skip
     example: str
     count: int
     size: int

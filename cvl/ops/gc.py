@@ -26,7 +26,7 @@ GB = 10**9
 KEEP_DAYS = 30
 DAY_S = 86400
 MOST_RUNS = 1_000_000
-Kind = Literal["container", "run", "results", "image", "log", "jit"]
+Kind = Literal["container", "run", "results", "image", "env", "log", "jit"]
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,17 @@ def plan(session: Session, catalog: Catalog, results_gb: float) -> Plan:
     remains of a dead run are kept as long as its container may still write to them."""
     items: list[Item] = []
     notes: list[str] = []
+    kept: set[str] = set()
     try:
         items += _dead(session)
-        items += _images(session, catalog, notes)
+        items += _images(session, catalog, notes, kept)
     except CvlError as error:
         notes.append(f"containers, images and jit caches are left alone: {error.message}")
         items = []
+    items += _images(session.on_host(), catalog, notes, kept)
+    items += _unfinished(session)
+    if session.engine_problem is None:
+        items += _jit(session, kept)
     items += _results(session, results_gb)
     items += _logs(session)
     return Plan(tuple(items), tuple(notes))
@@ -89,11 +94,16 @@ def _dead(session: Session) -> Iterator[Item]:
         yield Item("run", record.id, size, "its process died")
 
 
-def _images(session: Session, catalog: Catalog, notes: list[str]) -> list[Item]:
+def _images(session: Session, catalog: Catalog, notes: list[str], kept: set[str]) -> list[Item]:
+    """Images, or environments, of examples that have changed; the contexts of the others go to
+    `kept`."""
+    kind: Kind = "env" if session.is_host else "image"
     images = session.engine.images({labels.EXAMPLE: "", labels.CONTEXT: ""})
+    if session.is_host and not images:
+        return []
     current = current_contexts(session, catalog)
     items: list[Item] = []
-    kept = set(current.contexts)
+    kept |= current.contexts
     foreign: set[str] = set()
     for image in images:
         example, context = image.labels[labels.EXAMPLE], image.labels[labels.CONTEXT]
@@ -104,12 +114,12 @@ def _images(session: Session, catalog: Catalog, notes: list[str]) -> list[Item]:
             foreign.add(example)
             kept.add(context)
         else:
-            items.append(Item("image", name, image.size, f"{example} has changed since"))
+            items.append(Item(kind, name, image.size, f"{example} has changed since"))
     if foreign:
-        notes.append(f"images of examples that are not within reach: {', '.join(sorted(foreign))}")
-    if current.broken:
-        notes.append(f"images of broken examples: {', '.join(sorted(current.broken))}")
-    return [*items, *_jit(session, kept)]
+        notes.append(f"{kind}s of examples that are not within reach: {', '.join(sorted(foreign))}")
+    if current.broken and images:
+        notes.append(f"{kind}s of broken examples: {', '.join(sorted(current.broken))}")
+    return items
 
 
 def _own_name(session: Session, image: FoundImage) -> str | None:
@@ -132,11 +142,24 @@ def current_contexts(session: Session, catalog: Catalog) -> Current:
     for example in catalog.examples.values():
         try:
             manifest = example.manifest
-            if isinstance(manifest, ModelManifest):
+            if isinstance(manifest, ModelManifest) and _may_use(session, manifest):
                 contexts.add(context_of(session, manifest, example.folder).digest)
         except (CvlError, OSError):
             broken.add(example.name)
     return Current(frozenset(contexts), frozenset(catalog.examples), frozenset(broken))
+
+
+def _unfinished(session: Session) -> Iterator[Item]:
+    """Environments that nobody has finished for a day: their maker was killed."""
+    for path in _children(session.dirs.envs):
+        with contextlib.suppress(OSError):
+            old = path.lstat().st_mtime < time.time() - DAY_S
+            if old and path.is_dir() and not (path / "env.json").exists():
+                yield Item("env", path.name, tree_size(path), "its making was interrupted")
+
+
+def _may_use(session: Session, manifest: ModelManifest) -> bool:
+    return ("venv" if session.is_host else "docker") in manifest.engines
 
 
 def _jit(session: Session, kept: set[str]) -> Iterator[Item]:
@@ -189,8 +212,9 @@ def carry_out(session: Session, planned: Plan) -> Plan:
 
 
 def _remove(session: Session, item: Item, notes: list[str]) -> bool:
-    if item.kind == "image":
-        return _try(lambda: session.engine.remove_image(item.name), item, notes)
+    if item.kind in ("image", "env"):
+        view = session.on_host() if item.kind == "env" else session
+        return _try(lambda: view.engine.remove_image(item.name), item, notes)
     if item.kind == "results":
         # What others added in the meantime is theirs: no more goes than was shown.
         size = sum(tree_size(path) for path in _children(session.dirs.results / "sha256"))

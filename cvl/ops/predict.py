@@ -11,6 +11,7 @@ from pathlib import Path
 from cvl.core.names import canonical
 from cvl.core.provenance import Provenance, encode
 from cvl.errors import Cancelled, CvlError
+from cvl.ops.engines import check_engines
 from cvl.ops.examples import Catalog
 from cvl.ops.node import Fallback, Node, NodeResult
 from cvl.ops.pipeline import run_node
@@ -183,7 +184,7 @@ def run_plan(
     """Run what was checked."""
     request = checked.request
     session.cancel.check()
-    session.engine.facts()  # an engine that does not answer is told before anything is written down
+    check_engines(session, catalog, request.example)
     node = Node(
         catalog=catalog,
         example=request.example,

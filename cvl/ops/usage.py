@@ -11,7 +11,7 @@ from cvl.errors import CvlError
 from cvl.ops.gc import tree_size
 from cvl.ops.session import Session
 
-Kind = Literal["images", "build cache", "results", "jit caches", "runs", "work"]
+Kind = Literal["images", "environments", "build cache", "results", "jit caches", "runs", "work"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def disk_usage(session: Session) -> DiskUsage:
         rows.append(Usage("build cache", "", 1, session.engine.build_cache_size()))
     except CvlError as error:
         notes.append(f"images and build cache are not counted: {error.message}")
+    rows += _images(session.on_host())
     rows += _jit(session.dirs.jit)
     dirs = session.dirs
     for kind, folder in (("results", dirs.results), ("runs", dirs.runs), ("work", dirs.work)):
@@ -58,7 +59,8 @@ def _images(session: Session) -> list[Usage]:
     found: dict[str, list[int]] = {}
     for image in session.engine.images({labels.EXAMPLE: "", labels.CONTEXT: ""}):
         found.setdefault(image.labels[labels.EXAMPLE], []).append(image.size)
-    return [Usage("images", name, len(sizes), sum(sizes)) for name, sizes in sorted(found.items())]
+    kind: Kind = "environments" if session.is_host else "images"
+    return [Usage(kind, name, len(sizes), sum(sizes)) for name, sizes in sorted(found.items())]
 
 
 def _jit(folder: Path) -> list[Usage]:

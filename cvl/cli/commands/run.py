@@ -20,7 +20,7 @@ from cvl.core.names import did_you_mean
 from cvl.errors import UsageError
 from cvl.ops.examples import Example
 from cvl.ops.request import Options, Request
-from cvl.store.config import Config, load_config
+from cvl.store.config import ENGINES, Config, load_config
 
 if TYPE_CHECKING:
     from cvl.cli.running import Settings
@@ -42,6 +42,10 @@ def runner_params() -> list[click.Parameter]:
         click.option(
             "--offload", metavar="MODE", help="Rung of the offload ladder, true or false."
         ),
+        click.option(
+            "--engine", type=click.Choice(ENGINES), help="Containers, or virtual environments."
+        ),
+        click.option("--trust", is_flag=True, help="Run an example found in the working folder."),
         click.option("--seed", type=int, metavar="N", help="Same seed, same bytes."),
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
         click.option("--sidecar", is_flag=True, help="Write OUTPUT.cvl.json: how it was made."),
@@ -203,6 +207,9 @@ def settings_of(values: dict[str, Any], config: Config) -> Settings:
         progress=values["progress"] or config.progress,
         base_image=values["base_image"] or config.base_image,
         build_network=config.build_network,
+        engine=values["engine"] or config.engine,
+        engine_named=values["engine"] is not None,
+        trust=values["trust"],
         dry_run=values["dry_run"],
         explain=values["explain"],
     )
