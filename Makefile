@@ -7,7 +7,7 @@ TEXT ?= Hello. I was a picture until a moment ago. Now I can say whatever you ty
 IMAGE ?= examples/avatar_video/samples/portrait.jpg
 OUTPUT ?= demo.mp4
 
-.PHONY: demo test test-examples faults check bench schemas clean
+.PHONY: demo test test-examples faults check bench schemas locks clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,13 @@ check: $(VENV)/ready-test
 
 schemas: $(VENV)/ready-test
 	$(RUN) -m cvl.cli.schemas --write
+
+locks: $(VENV)/ready
+	for example in examples/*/requirements.in; do \
+	  (cd $$(dirname $$example) && $(abspath $(VENV))/bin/uv pip compile --quiet --no-deps \
+	    --universal --python-version 3.10 --generate-hashes --only-binary :all: --no-header \
+	    requirements.in --output-file requirements.lock) || exit 1; \
+	done
 
 bench: $(VENV)/ready-test
 	$(RUN) benchmarks/overhead.py

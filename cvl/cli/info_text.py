@@ -61,6 +61,7 @@ def _head(info: Info) -> Iterator[Row]:
                 yield "agrees with", text
         yield "image", info.model.image or "named when it is built: its base is not pinned"
         yield "runs in", ", ".join(info.model.engines)
+        yield "trust", info.model.trust
         if info.model.network:
             yield "network", "used while it predicts"
         if info.model.secrets:

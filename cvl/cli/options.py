@@ -47,4 +47,4 @@ def _with_terminal(function: Callable[..., Any]) -> Callable[..., Any]:
 def catalog(terminal: Terminal, config: Config | None = None) -> Catalog:
     """The examples within reach of this command."""
     config = config or load_config()
-    return Catalog(terminal.examples, config.examples)
+    return Catalog(terminal.examples, config.examples, config.found_examples)

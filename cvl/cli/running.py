@@ -30,6 +30,9 @@ class Settings:
     progress: str
     base_image: str
     build_network: str
+    engine: str
+    engine_named: bool
+    trust: bool
     dry_run: bool
     explain: bool = False
 
@@ -43,6 +46,9 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     session = Session(
         base_image=settings.base_image,
         build_network=settings.build_network,
+        wanted_engine=settings.engine,
+        engine_named=settings.engine_named,
+        trust=settings.trust,
         explain=settings.explain,
     )
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

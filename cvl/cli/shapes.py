@@ -101,6 +101,7 @@ class ModelShape(Shape):
     offload: list[OffloadRung]
     dtypes: list[str]
     engines: list[str]
+    trust: str
     network: bool
     cache: Literal["reuse", "never"]
     secrets: list[str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -83,4 +84,10 @@ class EngineFacts:
     nvidia: bool = False
     root_dir: str = ""
     cgroup_version: str = ""
+    kind: Literal["docker", "venv"] = "docker"
     security: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def on_host(self) -> bool:
+        """Steps are processes of this machine: they see its paths, and everything else of it."""
+        return self.kind == "venv"

@@ -41,6 +41,8 @@ class Ending:
     log_tail: str = ""
     memory_limit: int = 0
     timeout_s: float | None = None
+    on_host: bool = False
+    """It was a process of this machine: `oom_killed` is then the kernel's, not a limit's."""
 
 
 def failure_of(ending: Ending, step: str, log_path: str) -> CvlError | None:
@@ -53,7 +55,7 @@ def failure_of(ending: Ending, step: str, log_path: str) -> CvlError | None:
     if ending.exit_code == EXIT_OOM and status == "oom":
         return _device_oom(step, str(result.get("device", "")))
     if ending.exit_code != 0 and ending.oom_killed:
-        return _container_oom(step, ending.memory_limit)
+        return _host_oom(step) if ending.on_host else _container_oom(step, ending.memory_limit)
     if ending.exit_code == EXIT_INPUT and status == "input":
         return InputError(
             str(result.get("message", "bad input")),
@@ -112,6 +114,14 @@ def _container_oom(step: str, limit: int) -> MemoryFault:
         f"{step} was killed for memory at its limit of {limit / 1e9:.1f} GB",
         hint="free memory, use a smaller input, or raise resources.memory_limit_gb of the example",
         code="container_out_of_memory",
+    )
+
+
+def _host_oom(step: str) -> MemoryFault:
+    return MemoryFault(
+        f"{step} was killed while the kernel killed processes for memory",
+        hint="free memory, or use a smaller input",
+        code="out_of_memory",
     )
 
 

@@ -116,34 +116,66 @@ def key_document(spec: StepSpec, code: str, *, any_seed: bool = False) -> dict[s
     }
 
 
-INPUTS = PurePosixPath("/cvl/inputs")
-OUT = PurePosixPath("/cvl/out")
-CONTROL = PurePosixPath("/cvl/control")
-SCRATCH = PurePosixPath("/cvl/scratch")
-JIT = PurePosixPath("/cvl/jit")
-INSIDE = PurePosixPath("/app/cvl_inside")
-HOME = PurePosixPath("/home/cvl")
+@dataclass(frozen=True)
+class Layout:
+    """Where a step finds its folders. `inside`: the cvl_inside package."""
+
+    inputs: PurePosixPath
+    out: PurePosixPath
+    control: PurePosixPath
+    scratch: PurePosixPath
+    jit: PurePosixPath
+    inside: PurePosixPath
+    home: PurePosixPath
+
+
+CONTAINER = Layout(
+    inputs=PurePosixPath("/cvl/inputs"),
+    out=PurePosixPath("/cvl/out"),
+    control=PurePosixPath("/cvl/control"),
+    scratch=PurePosixPath("/cvl/scratch"),
+    jit=PurePosixPath("/cvl/jit"),
+    inside=PurePosixPath("/app/cvl_inside"),
+    home=PurePosixPath("/home/cvl"),
+)
 PROTOCOL = 1
 
 
+def host_layout(placement: Placement) -> Layout:
+    """The same folders for a step that is a process of this machine."""
+    work = PurePosixPath(placement.work)
+    return Layout(
+        inputs=work / "inputs",
+        out=work / "out",
+        control=work / "control",
+        scratch=work / "scratch",
+        jit=PurePosixPath(placement.jit),
+        inside=PurePosixPath(placement.inside),
+        home=work / "home",
+    )
+
+
 def input_file_name(name: str, file: StagedFile, index: int | None = None) -> str:
-    """Name of a staged input below /cvl/inputs; never the caller's own name."""
+    """Name of a staged input in `inputs`; never the caller's own name."""
     stem = name if index is None else f"{name}.{index}"
     return f"{stem}.{file.extension}" if file.extension else stem
 
 
 def output_file_name(name: str, request: OutputRequest) -> str:
-    """Name of an output below /cvl/out."""
+    """Name of an output in `out`."""
     return f"{name}.{request.extension}" if request.extension else name
 
 
-def request_for(spec: StepSpec, secrets: dict[str, str]) -> dict[str, Any]:
-    """The request that goes to the container over stdin: paths as the container sees them."""
+def request_for(
+    spec: StepSpec, secrets: dict[str, str], layout: Layout = CONTAINER
+) -> dict[str, Any]:
+    """The request that goes to the step over stdin: paths as the step sees them."""
     return {
         "protocol": PROTOCOL,
-        "inputs": {name: _container_value(name, value) for name, value in spec.inputs.items()},
+        "inputs": {n: _seen_value(n, value, layout.inputs) for n, value in spec.inputs.items()},
         "outputs": {
-            name: str(OUT / output_file_name(name, output)) for name, output in spec.outputs.items()
+            name: str(layout.out / output_file_name(name, output))
+            for name, output in spec.outputs.items()
         },
         "expect": {
             name: {"type": output.type, "expect": to_plain(output.expect)}
@@ -159,12 +191,12 @@ def request_for(spec: StepSpec, secrets: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _container_value(name: str, value: Any) -> Any:
+def _seen_value(name: str, value: Any, inputs: PurePosixPath) -> Any:
     if isinstance(value, StagedFile):
-        return str(INPUTS / input_file_name(name, value))
+        return str(inputs / input_file_name(name, value))
     if isinstance(value, list):
         return [
-            str(INPUTS / input_file_name(name, item, index))
+            str(inputs / input_file_name(name, item, index))
             if isinstance(item, StagedFile)
             else item
             for index, item in enumerate(value)

@@ -8,7 +8,7 @@ entry breaks torch; an image's own LD_PRELOAD or NVIDIA_VISIBLE_DEVICES acts unl
 from __future__ import annotations
 
 from cvl.core.container import ContainerSpec, EngineFacts, Mount
-from cvl.core.plan import CONTROL, HOME, INPUTS, INSIDE, JIT, OUT, SCRATCH, Placement, StepSpec
+from cvl.core.plan import CONTAINER, Layout, Placement, StepSpec, host_layout
 
 COMMAND = ("python", "/app/predict.py")
 GRACE_S = 10
@@ -29,6 +29,7 @@ def container_for(
 ) -> ContainerSpec:
     """The container of one step, hardened."""
     uid, gid = container_user(placement, facts)
+    layout = layout_of(placement, facts)
     return ContainerSpec(
         name=name,
         image=image,
@@ -36,13 +37,15 @@ def container_for(
         working_dir="/app",
         user=f"{uid}:{gid}",
         groups=() if uid == 0 else tuple(str(group) for group in placement.groups),
-        environment=environment(spec, placement),
+        environment=environment(spec, placement, layout),
         labels=labels,
-        mounts=_mounts(placement),
+        mounts=() if facts.on_host else _mounts(placement),
         tmpfs={
             "/tmp": f"exec,nosuid,nodev,mode=1777,size={spec.limits.tmp}",
             "/run": "nosuid,nodev,mode=1777,size=16777216",
-            str(HOME): f"exec,nosuid,nodev,mode=0700,uid={uid},gid={gid},size={spec.limits.tmp}",
+            str(
+                layout.home
+            ): f"exec,nosuid,nodev,mode=0700,uid={uid},gid={gid},size={spec.limits.tmp}",
         },
         network="bridge" if spec.network else "none",
         memory=spec.limits.memory,
@@ -57,6 +60,11 @@ def container_for(
     )
 
 
+def layout_of(placement: Placement, facts: EngineFacts) -> Layout:
+    """Where a step finds its folders on this engine."""
+    return host_layout(placement) if facts.on_host else CONTAINER
+
+
 def container_user(placement: Placement, facts: EngineFacts) -> tuple[int, int]:
     """(uid, gid) in the container that own what they write as the caller on the host.
 
@@ -65,29 +73,33 @@ def container_user(placement: Placement, facts: EngineFacts) -> tuple[int, int]:
     return (0, 0) if facts.rootless else (placement.uid, placement.gid)
 
 
-def environment(spec: StepSpec, placement: Placement) -> dict[str, str]:
-    """Variables of a predict container. Never a token, never a value of an input."""
+def environment(spec: StepSpec, placement: Placement, layout: Layout = CONTAINER) -> dict[str, str]:
+    """Variables of a step. Never a token, never a value of an input."""
     values = {
-        "CVL_CONTROL": str(CONTROL),
-        "CVL_JIT_CACHE": str(JIT),
+        "CVL_CONTROL": str(layout.control),
+        "CVL_JIT_CACHE": str(layout.jit),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
-        "HOME": str(HOME),
+        "HOME": str(layout.home),
         "USER": "cvl",
         "LOGNAME": "cvl",
-        "TMPDIR": str(SCRATCH),
+        "TMPDIR": str(layout.scratch),
         "LD_PRELOAD": "",
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_OFFLINE": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_TOKEN_PATH": "/dev/null",
-        "HF_HOME": str(HOME / ".cache/huggingface"),
+        "HF_HOME": str(layout.home / ".cache/huggingface"),
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "NVIDIA_VISIBLE_DEVICES": ",".join(placement.gpus) or "none",
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility,video",
     }
-    values.update({name: str(JIT / name.lower()) for name in CACHES})
+    values.update({name: str(layout.jit / name.lower()) for name in CACHES})
+    if layout is not CONTAINER:
+        # There is no runtime that hides the GPUs which are not leased, and no mount of cvl_inside.
+        values["CUDA_VISIBLE_DEVICES"] = ",".join(placement.gpus)
+        values["PYTHONPATH"] = str(layout.inside.parent)
     if spec.network:
         del values["HF_HUB_OFFLINE"], values["TRANSFORMERS_OFFLINE"]
     return values
@@ -96,12 +108,12 @@ def environment(spec: StepSpec, placement: Placement) -> dict[str, str]:
 def _mounts(placement: Placement) -> tuple[Mount, ...]:
     work = placement.work
     return (
-        Mount(f"{work}/inputs", str(INPUTS), read_only=True),
-        Mount(f"{work}/out", str(OUT), read_only=False),
-        Mount(f"{work}/control", str(CONTROL), read_only=False),
-        Mount(f"{work}/scratch", str(SCRATCH), read_only=False),
+        Mount(f"{work}/inputs", str(CONTAINER.inputs), read_only=True),
+        Mount(f"{work}/out", str(CONTAINER.out), read_only=False),
+        Mount(f"{work}/control", str(CONTAINER.control), read_only=False),
+        Mount(f"{work}/scratch", str(CONTAINER.scratch), read_only=False),
         Mount(f"{work}/passwd", "/etc/passwd", read_only=True),
         Mount(f"{work}/group", "/etc/group", read_only=True),
-        Mount(placement.jit, str(JIT), read_only=False),
-        Mount(placement.inside, str(INSIDE), read_only=True),
+        Mount(placement.jit, str(CONTAINER.jit), read_only=False),
+        Mount(placement.inside, str(CONTAINER.inside), read_only=True),
     )

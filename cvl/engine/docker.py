@@ -17,7 +17,7 @@ from cvl.core.container import (
     FoundImage,
 )
 from cvl.engine.api import Api, ApiError
-from cvl.engine.build import build_image
+from cvl.engine.build import build_image, find_client
 from cvl.engine.docker_run import DockerRun
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
 from cvl.engine.protocol import BuildSpec, Cancelled, OnBuild, OnLog
@@ -45,6 +45,12 @@ class DockerEngine:
             with speaking(self.endpoint):
                 self._facts = _facts(self._api.call("GET", "/info"))
         return self._facts
+
+    def can_build(self) -> bool:
+        try:
+            return bool(find_client())
+        except EngineError:
+            return False
 
     def image_id(self, reference: str) -> str | None:
         with speaking(self.endpoint):

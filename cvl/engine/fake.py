@@ -124,6 +124,9 @@ class FakeEngine:
         with self._call("facts"):
             return self.given
 
+    def can_build(self) -> bool:
+        return True
+
     def image_id(self, reference: str) -> str | None:
         with self._call("image_id", reference):
             found = self._image(reference)

@@ -59,6 +59,9 @@ class Engine(Protocol):
 
     def facts(self) -> EngineFacts: ...
 
+    def can_build(self) -> bool:
+        """Is there what builds? Nothing is asked of the engine itself."""
+
     def image_id(self, reference: str) -> str | None:
         """Id (sha256:...) of a local image, or None."""
 

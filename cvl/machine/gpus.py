@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +63,11 @@ def _nvml_gpu(nvml: Any, index: int) -> Gpu:
         driver=_text(nvml.nvmlSystemGetDriverVersion()),
         compute_capability=f"{major}.{minor}",
     )
+
+
+def has_metal() -> bool:
+    """Is this a Mac whose GPU is reached through Metal? Only from a process of the host."""
+    return sys.platform == "darwin" and platform.machine() == "arm64"
 
 
 def _text(value: Any) -> str:

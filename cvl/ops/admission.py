@@ -11,7 +11,8 @@ from typing import Any
 
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
 from cvl.errors import CvlError
-from cvl.machine.gpus import Gpu, read_gpus
+from cvl.machine.gpus import Gpu, has_metal, read_gpus
+from cvl.ops.engines import session_for
 from cvl.ops.fallback import FALLS_BACK, may_run, named_within, with_offer
 from cvl.ops.known import inner_values, known_value
 from cvl.ops.node import Node
@@ -61,7 +62,8 @@ def _admit(machine: _Machine, node: Node) -> None:
         _admit_pipeline(machine, node, manifest)
         return
     try:
-        _admit_model(machine, manifest, node.options.gpus)
+        session = session_for(machine.session, node.example, manifest)
+        _admit_model(replace(machine, session=session), manifest, node.options.gpus)
     except CvlError as error:
         named = copy.copy(error)
         named.message = f"{node.step} ({manifest.name}): {error.message}"
@@ -72,7 +74,7 @@ def _admit(machine: _Machine, node: Node) -> None:
 def _admit_model(machine: _Machine, manifest: ModelManifest, asked: str | None) -> None:
     needs = manifest.resources
     check_memory(machine.session, needs)
-    if needs.gpu == "none" or asked == "none":
+    if needs.gpu == "none" or asked == "none" or (machine.session.is_host and has_metal()):
         return
     gpus = machine.gpus()
     if gpus or needs.gpu == "required" or asked is not None:

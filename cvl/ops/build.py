@@ -36,6 +36,9 @@ class Image:
 def context_of(session: Session, manifest: ModelManifest, folder: Path) -> BuildContext:
     """The build context with the base image resolved: pinned digest, else local id, else
     reference."""
+    if session.is_host:
+        python = session.engine.facts().version
+        return read_context(manifest, folder, base_image="", base_identity=python, engine="venv")
     if manifest.image:
         return prebuilt_context(manifest.image, folder)
     reference = base_image_of(folder, session.base_image)
@@ -68,7 +71,7 @@ def ensure_image(
     lock = session.lock_path("build", context.digest)
 
     def say_waiting() -> None:
-        session.report.phase(step, "wait", "another cvl is building this image")
+        session.report.phase(step, "wait", "another cvl is building the same")
 
     with held(lock, session.cancel.pause, say_waiting):
         found = session.engine.image_id(tag)
@@ -98,6 +101,12 @@ def _pull(
     return session.engine.pull(tag, on_progress, lambda: session.cancel.requested)
 
 
+def _build_args(session: Session, context: BuildContext) -> dict[str, str]:
+    if session.is_host:
+        return {"SOURCE_BUILDS": "1"} if session.trust else {}
+    return {"BASE_IMAGE": context.base_image} if context.base_image else {}
+
+
 def _build(
     session: Session, manifest: ModelManifest, context: BuildContext, tag: str, step: str
 ) -> str:
@@ -111,7 +120,7 @@ def _build(
             id_file=str(folder / "id"),
             tag=tag,
             labels={labels.EXAMPLE: manifest.name, labels.CONTEXT: context.digest},
-            args={"BASE_IMAGE": context.base_image} if context.base_image else {},
+            args=_build_args(session, context),
             network=session.build_network,
         )
         try:

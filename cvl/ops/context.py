@@ -20,6 +20,12 @@ FORMAT = 1
 MAX_BYTES = 100 * 10**6
 # What changes nothing in an image: an edit of it must not rebuild.
 LEFT_OUT = frozenset(("example.yaml", "README.md", "samples", "tests", "__pycache__"))
+RECIPE = {"docker": "Dockerfile", "venv": "requirements.lock"}
+# Of the other engine: an edit of these changes nothing in an image, or in an environment.
+OF_ANOTHER = {
+    "docker": ("requirements.in", "requirements.lock"),
+    "venv": ("Dockerfile", "requirements.in", "requirements.txt"),
+}
 _BASE = re.compile(r"^\s*ARG\s+BASE_IMAGE=(\S+)\s*$", re.MULTILINE | re.IGNORECASE)
 
 
@@ -47,17 +53,23 @@ def base_image_of(folder: Path, override: str) -> str:
 
 
 def read_context(
-    manifest: ModelManifest, folder: Path, *, base_image: str, base_identity: str
+    manifest: ModelManifest,
+    folder: Path,
+    *,
+    base_image: str,
+    base_identity: str,
+    engine: str = "docker",
 ) -> BuildContext:
     """The context of a model example. `base_identity` is the base image's local id or its
-    reference.
+    reference; for venv, the Python that environments are made of.
 
     Raises ManifestError when the folder cannot be a context.
     """
-    for needed in ("Dockerfile", "predict.py"):
+    for needed in (RECIPE[engine], "predict.py"):
         if not (folder / needed).is_file():
             raise ManifestError(f"{folder.name}/{needed} is missing", hint=f"add {needed}")
-    files = tuple(sorted(_files(folder)))
+    every = tuple(sorted(_files(folder)))
+    files = tuple(name for name in every if name not in OF_ANOTHER[engine])
     example_json = json.dumps(
         {
             "name": manifest.name,
@@ -70,11 +82,12 @@ def read_context(
     )
     digest = hashlib.sha256(f"{FORMAT}\0{base_identity}\0{example_json}\0".encode())
     source = hashlib.sha256(f"{FORMAT}\0{example_json}\0".encode())
-    for name in files:
+    for name in every:
         path = folder / name
         mode = "x" if path.stat().st_mode & 0o111 else "-"
         line = f"{name}\0{mode}\0{digest_of(path)}\n".encode()
-        digest.update(line)
+        if name in files:
+            digest.update(line)
         source.update(line)
     return BuildContext(
         folder, files, example_json, base_image, digest.hexdigest(), source.hexdigest()
@@ -91,7 +104,8 @@ def source_of(manifest: ModelManifest, folder: Path) -> str:
     """sha256 of a model's own files as they are now."""
     if manifest.image:
         return prebuilt_context(manifest.image, folder).source
-    return read_context(manifest, folder, base_image="", base_identity="").source
+    engine = manifest.engines[0]
+    return read_context(manifest, folder, base_image="", base_identity="", engine=engine).source
 
 
 def _files(folder: Path) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +22,10 @@ from cvl.core.manifest import (
 )
 from cvl.errors import CvlError
 from cvl.ops.build import tag_of
-from cvl.ops.context import base_image_of, read_context
+from cvl.ops.context import base_image_of, read_context, source_of
 from cvl.ops.examples import Catalog, Example
+from cvl.store.dirs import find_dirs
+from cvl.store.trust import approved
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class StepInfo:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What only a model has. `image`: its tag; None while only the engine can tell."""
+    """What only a model has. `image`: its tag; None while only the engine can tell. `trust`: in
+    words, whether it may run."""
 
     license: License
     upstream: Source
@@ -47,6 +52,7 @@ class ModelInfo:
     offload: tuple[OffloadRung, ...]
     dtypes: tuple[str, ...]
     engines: tuple[str, ...]
+    trust: str
     network: bool
     cache: str
     secrets: tuple[str, ...]
@@ -105,11 +111,23 @@ def _model(manifest: Manifest, example: Example, base_image: str) -> ModelInfo |
         offload=manifest.offload,
         dtypes=manifest.dtypes,
         engines=manifest.engines,
+        trust=_trust(manifest, example),
         network=manifest.network,
         cache=manifest.cache,
         secrets=manifest.secrets,
         image=image_tag(manifest, example, base_image),
     )
+
+
+def _trust(manifest: ModelManifest, example: Example) -> str:
+    if example.trusted:
+        return "trusted"
+    with contextlib.suppress(CvlError, OSError):
+        given = approved(find_dirs(), example.folder, source_of(manifest, example.folder))
+        if given is not None:
+            date = time.strftime("%Y-%m-%d", time.localtime(given))
+            return f"trusted in containers, with --trust on {date}"
+    return "not trusted: it was found where you work; --trust runs it"
 
 
 def _steps(manifest: Manifest) -> tuple[StepInfo, ...]:

@@ -3,6 +3,7 @@ question makes no sense here, with nothing. Only looks: nothing is created, chan
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -16,7 +17,7 @@ from typing import Literal
 from cvl import __version__
 from cvl.core.container import EngineFacts
 from cvl.errors import CvlError
-from cvl.machine.gpus import Gpu, read_gpus
+from cvl.machine.gpus import Gpu, has_metal, read_gpus
 from cvl.ops.reap import is_dead
 from cvl.ops.session import Session
 from cvl.store.atomic import mount_of
@@ -110,7 +111,37 @@ def check_engine(machine: Machine) -> Finding | None:
         return Finding("engine", "ok", f"docker engine {version} at {machine.endpoint}")
     if error is None or error.code in ("engine_permission", "engine_remote"):
         return None
+    if _makes_environments() and _engine_setting() != "docker":
+        text = f"{error.message}; only examples that run in virtual environments can run here"
+        return Finding("engine", "warning", text, error.hint)
     return Finding("engine", "error", error.message, error.hint)
+
+
+def check_venv(machine: Machine) -> Finding:
+    """Can virtual environments be made, for the venv engine?"""
+    from cvl.engine.environment import platform_tag, uv_program
+
+    device = "mps" if has_metal() else "cuda" if machine.gpus else "cpu"
+    try:
+        text = f"{uv_program()} makes virtual environments of {platform_tag()}; device {device}"
+        return Finding("venv", "ok", text)
+    except CvlError as error:
+        return Finding("venv", "info", error.message, error.hint)
+
+
+def _engine_setting() -> str:
+    with contextlib.suppress(CvlError):
+        return load_config().engine
+    return "auto"
+
+
+def _makes_environments() -> bool:
+    from cvl.engine.environment import uv_program
+
+    try:
+        return bool(uv_program())
+    except CvlError:
+        return False
 
 
 def check_permission(machine: Machine) -> Finding | None:
@@ -140,7 +171,8 @@ def check_builder(machine: Machine) -> Finding:
     try:
         client = find_client()
     except CvlError as error:
-        return Finding("builder", "error", error.message, error.hint)
+        bad: Severity = "error" if machine.facts is not None else "info"
+        return Finding("builder", bad, error.message, error.hint)
     how = "buildx" if client.buildx else "its own BuildKit"
     return Finding("builder", "ok", f"{client.path} {client.version} builds images with {how}")
 
@@ -312,6 +344,7 @@ CHECKS: tuple[Check, ...] = (
     check_engine,
     check_permission,
     check_remote,
+    check_venv,
     check_builder,
     check_snap,
     check_rootless,

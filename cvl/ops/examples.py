@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cvl.core.yaml_source import Document
 
 MANIFEST = "example.yaml"
+FOUND = ("./examples", "./cvl.toml")
+"""Sources that come with the folder that the user works in."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,12 @@ class Example:
     name: str
     folder: Path
     source: str
+
+    @property
+    def trusted(self) -> bool:
+        """Installed with cvl, or in a folder that the user configured: not merely found where the
+        user works."""
+        return self.source not in FOUND
 
     @property
     def document(self) -> Lines:
@@ -74,16 +82,24 @@ def read_document(folder: Path) -> Document:
 
 
 class Catalog:
-    """All examples within reach. Earlier sources win: --examples, CVL_EXAMPLES, cvl.toml,
-    ./examples,
-    and the set that the package carries."""
+    """All examples within reach. Earlier sources win: --examples, CVL_EXAMPLES, cvl.toml (the
+    project's, else the user's), ./examples, and the set that the package carries."""
 
-    def __init__(self, folders: Sequence[str] = (), configured: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folders: Sequence[str] = (),
+        configured: Sequence[str] = (),
+        found: Sequence[str] = (),
+    ) -> None:
         self._folders = [*((f, "--examples") for f in folders)]
         named = os.environ.get("CVL_EXAMPLES", "")
         self._folders += [(f, "CVL_EXAMPLES") for f in named.split(os.pathsep) if f]
+        self._folders += [(f, "./cvl.toml") for f in found]
         self._folders += [(f, "cvl.toml") for f in configured]
-        self._folders += [("examples", "./examples"), (str(_carried()), "cvl")]
+        # A checkout that cvl is installed from carries the examples that are found in it.
+        if not _carried().exists() or Path("examples").resolve() != _carried().resolve():
+            self._folders += [("examples", "./examples")]
+        self._folders += [(str(_carried()), "cvl")]
 
     @cached_property
     def examples(self) -> dict[str, Example]:

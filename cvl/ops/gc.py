@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cvl.errors import CvlError, StateError
 from cvl.ops import leftovers
-from cvl.ops.environments import LOCK, superseded_environments
 from cvl.ops.examples import Catalog
 from cvl.ops.garbage import GB, Item, Limits, split
 from cvl.ops.reap import reap
@@ -36,14 +35,17 @@ def plan(session: Session, catalog: Catalog, limits: Limits) -> Plan:
     remains of a dead run are kept as long as its container may still write to them."""
     items: list[Item] = []
     notes: list[str] = []
-    images: Images | None = None
+    images: list[Images] = []
+    with_docker = True
     try:
         items += [*leftovers.dead(session), *leftovers.abandoned_work(session)]
-        images = find_images(session, catalog)
+        images.append(find_images(session, catalog))
     except CvlError as error:
         notes.append(f"containers, images and jit caches are left alone: {error.message}")
-        items = []
-    items += _superseded(session, catalog, limits, images, notes)
+        items, with_docker = [], False
+    images.append(find_images(session.on_host(), catalog))
+    items += _superseded(session, limits, images, notes, with_docker=with_docker)
+    items += leftovers.unfinished_environments(session)
     items += leftovers.unfinished_results(session)
     items += leftovers.excess_results(session, limits, notes)
     items += leftovers.old_logs(session)
@@ -52,15 +54,17 @@ def plan(session: Session, catalog: Catalog, limits: Limits) -> Plan:
 
 
 def _superseded(
-    session: Session, catalog: Catalog, limits: Limits, images: Images | None, notes: list[str]
+    session: Session,
+    limits: Limits,
+    images: Sequence[Images],
+    notes: list[str],
+    *,
+    with_docker: bool,
 ) -> list[Item]:
     """Images and environments above the limit, the least recently used first, and the kernels of
-    images that are gone."""
-    contexts = images.kept if images else frozenset()
-    found = list(superseded_environments(session, catalog.examples, contexts))
-    if images is not None:
-        found += images.superseded
-        notes += images.notes
+    those that are gone: of which nothing is known while docker does not answer."""
+    found = [superseded for one in images for superseded in one.superseded]
+    notes += [note for one in images for note in one.notes]
     gone, kept = split(found, limits.superseded)
     if kept:
         size = sum(superseded.item.size for superseded in kept) / GB
@@ -69,8 +73,9 @@ def _superseded(
             f" up to {limits.superseded_gb:g} GB are kept (--superseded-gb 0 removes them)"
         )
     items = [superseded.item for superseded in gone]
-    if images is not None:
-        items += kernels(session, {*images.kept, *(superseded.context for superseded in kept)})
+    if with_docker:
+        contexts = {context for one in images for context in one.kept}
+        items += kernels(session, contexts | {superseded.context for superseded in kept})
     return items
 
 
@@ -102,7 +107,7 @@ def _removal(session: Session, item: Item) -> Callable[[], object]:
         "jit": lambda: remove_tree(dirs.jit / name),
         "log": lambda: remove_tree(dirs.runs / name),
         "work": lambda: _remove_unused(dirs.work / name, leftovers.work_lock(session, name)),
-        "environment": lambda: _remove_unused(dirs.envs / name, session.lock_path(LOCK, name)),
+        "environment": lambda: session.on_host().engine.remove_image(name),
     }
     return removals[item.kind]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cvl.core import owner as labels
+from cvl.engine.environment import MARKER
 from cvl.ops.garbage import DAY_S, Item, Limits
 from cvl.ops.reap import dead_containers, dead_runs
 from cvl.ops.scratch import KINDS
@@ -55,6 +56,13 @@ def abandoned_work(session: Session) -> Iterator[Item]:
         used = session.engine.find({labels.RUN: path.name})
         if not used and is_free(work_lock(session, path.name)):
             yield Item("work", path.name, tree_size(path), "nobody works in it")
+
+
+def unfinished_environments(session: Session) -> Iterator[Item]:
+    """Environments that nobody has finished for a day: whoever made them was killed."""
+    for path in children(session.dirs.envs):
+        if path.is_dir() and touched(path) < a_day_ago() and not (path / MARKER).exists():
+            yield Item("environment", path.name, tree_size(path), "its making was interrupted")
 
 
 def work_lock(session: Session, name: str) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 from cvl.core.manifest import Manifest, ModelManifest
 from cvl.core.plan import OutputRequest, Placement, StagedFile, StepSpec
 from cvl.ops.build import context_of
+from cvl.ops.engines import session_for
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.inputs import Inputs
 from cvl.ops.ladder import ladder_for, run_ladder
@@ -85,6 +86,7 @@ def run_model(
     before_work: Callable[[], None],
 ) -> NodeResult:
     """Run a model below the private folder `work`."""
+    session = session_for(session, node.example, manifest)
     folder = make_private(work / node.step)
     build = context_of(session, manifest, node.example.folder)
     gpus = choose_gpus(session, manifest, node.options.gpus)

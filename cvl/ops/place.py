@@ -10,7 +10,7 @@ from cvl.core.dtypes import resolve_dtype
 from cvl.core.manifest import ModelManifest, OffloadRung, Resources
 from cvl.core.plan import Limits, StepSpec
 from cvl.errors import EngineError, GpuError
-from cvl.machine.gpus import Gpu, read_gpus
+from cvl.machine.gpus import Gpu, has_metal, read_gpus
 from cvl.machine.leases import Wanted, select
 from cvl.ops.inputs import Inputs
 from cvl.ops.session import Session, inside_folder
@@ -35,10 +35,11 @@ class GpuChoice:
 
     @property
     def device(self) -> str:
-        return "cuda" if self.wanted else "cpu"
+        return "mps" if self.arch == "mps" else "cuda" if self.wanted else "cpu"
 
 
 NO_GPU = GpuChoice(None, None, "cpu")
+METAL = GpuChoice(Wanted(("metal",), 1), None, "mps")
 
 
 def choose_gpus(session: Session, manifest: ModelManifest, asked: str | None) -> GpuChoice:
@@ -57,6 +58,9 @@ def choose_gpus(session: Session, manifest: ModelManifest, asked: str | None) ->
     if asked == "none":
         session.report.warning(f"{manifest.name} runs on the CPU, as --gpus none asks")
         return NO_GPU
+    if session.is_host and has_metal():
+        session.report.message(f"{manifest.name}: running on this Mac's GPU (mps)")
+        return METAL
     gpus = read_gpus()
     if not gpus and needs.gpu == "optional" and asked is None:
         session.report.message(f"{manifest.name}: no GPU here, running on the CPU")

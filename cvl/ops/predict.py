@@ -12,6 +12,7 @@ from cvl.core.manifest import ModelManifest
 from cvl.core.names import canonical
 from cvl.core.provenance import Provenance, encode
 from cvl.errors import Cancelled, CvlError, StateError
+from cvl.ops.engines import check_engines
 from cvl.ops.examples import Catalog
 from cvl.ops.node import Fallback, Node, NodeResult, run_model
 from cvl.ops.provenance import provenance_of
@@ -185,7 +186,7 @@ def run_plan(
     """Run what was checked."""
     request = checked.request
     session.cancel.check()
-    session.engine.facts()  # an engine that does not answer is told before anything is written down
+    check_engines(session, catalog, request.example)
     node = Node(
         catalog=catalog,
         example=request.example,

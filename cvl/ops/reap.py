@@ -35,12 +35,33 @@ class Reaped:
 
 def reap(session: Session) -> Reaped:
     """Clean up after every dead run of this CVL_HOME. Containers first: one may still write into
-    the
-    folders that go next."""
-    containers = _reap_containers(session)
-    runs = _reap_runs(session)
+    the folders that go next. Raises EngineError when docker has to be asked and does not answer;
+    what was not in its containers is cleaned up all the same."""
+    asks = _asks_docker(session)
+    problem = session.engine_problem if asks else None
+    containers = _reap_containers(session.on_host())
+    if asks and problem is None:
+        containers += _reap_containers(session)
+    runs, kept = _reap_runs(session, keep_containers=problem is not None)
     reap_scratch(session)
+    if problem is not None and kept:
+        raise problem
     return Reaped(containers, runs)
+
+
+def _asks_docker(session: Session) -> bool:
+    """With `--engine venv`, only when a dead run may have left a container."""
+    if session.wanted_engine != "venv":
+        return True
+    return any(_had_containers(session, record) for record in dead_runs(session))
+
+
+def _had_containers(session: Session, record: RunRecord) -> bool:
+    """Every container has a passwd file in its work folder, made before it."""
+    return any(
+        path.parent == session.dirs.work and any(path.glob("*/passwd"))
+        for path in session.records.scratch(record.id)
+    )
 
 
 def is_dead(session: Session, owner: Owner, run: str) -> bool:
@@ -88,9 +109,14 @@ def dead_runs(session: Session) -> Iterator[RunRecord]:
             yield record
 
 
-def _reap_runs(session: Session) -> int:
-    reaped = 0
+def _reap_runs(session: Session, *, keep_containers: bool) -> tuple[int, int]:
+    """How many were cleaned up, and how many were not because a container may still write to their
+    folders."""
+    reaped = kept = 0
     for record in dead_runs(session):
+        if keep_containers and _had_containers(session, record):
+            kept += 1
+            continue
         for path in session.records.scratch(record.id):
             if path.name.startswith(STAGING):
                 remove_staging(path)
@@ -100,7 +126,7 @@ def _reap_runs(session: Session) -> int:
         session.records.end(record.id, INTERRUPTED, 1, "interrupted", "its process died", {})
         session.lock_path("run", record.id).unlink(missing_ok=True)
         reaped += 1
-    return reaped
+    return reaped, kept
 
 
 def fence(session: Session, key: str) -> None:

@@ -47,6 +47,12 @@ def provenance_in(path: Path) -> Provenance:
     )
 
 
+def ran_on_host(made_by: Provenance) -> bool:
+    """Was all of it made in virtual environments? Another engine makes other bytes."""
+    origins = made_by.steps.values()
+    return bool(origins) and all(origin.image.startswith("venv:") for origin in origins)
+
+
 def request_again(
     catalog: Catalog, results: Results, made_by: Provenance, given: Given, options: Options
 ) -> Request:

@@ -57,18 +57,21 @@ def view_runs(session: Session, *, everything: bool) -> Runs:
 
 
 def _containers(session: Session) -> tuple[dict[str, Container] | None, str]:
-    """State of the container by run id; None and why when the engine does not say."""
+    """State of the container or process by run id; None and why when the engine does not say and
+    there is none on the host either."""
     mine = {f"{labels.PREFIX}owner.uid": session.owner.uid}
     mine[f"{labels.PREFIX}owner.home"] = session.owner.home
     states: dict[str, Container] = {}
-    try:
-        for found in session.engine.find(mine):
-            run = found.labels.get(labels.RUN, "")
-            if found.running or run not in states:
-                states[run] = "running" if found.running else "stopped"
-    except CvlError as error:
-        return None, error.message
-    return states, ""
+    error = ""
+    for view in (session.on_host(), session):
+        try:
+            for found in view.engine.find(mine):
+                run = found.labels.get(labels.RUN, "")
+                if found.running or run not in states:
+                    states[run] = "running" if found.running else "stopped"
+        except CvlError as failure:
+            error = failure.message
+    return (None if error and not states else states), ("" if states else error)
 
 
 def _view(record: RunRecord, dead: bool, containers: dict[str, Container] | None) -> RunView:

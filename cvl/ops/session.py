@@ -4,14 +4,16 @@ stop."""
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from cvl.core.owner import Owner
 from cvl.engine.protocol import Engine
-from cvl.machine.process import this_owner
+from cvl.errors import EngineError
+from cvl.machine.process import this_owner, total_memory
 from cvl.ops.cancel import Cancel
 from cvl.ops.report import Report, Silent
 from cvl.store.digests import Digests
@@ -29,6 +31,13 @@ def docker_engine() -> Engine:
     return DockerEngine()
 
 
+def venv_engine(dirs: Dirs, warn: Callable[[str], None]) -> Engine:
+    """The engine of virtual environments on this machine."""
+    from cvl.engine.venv import VenvEngine
+
+    return VenvEngine(dirs.envs, dirs.processes, total_memory(), warn)
+
+
 @dataclass
 class Session:
     """Lazily opened, so that a command pays only for what it uses."""
@@ -40,6 +49,48 @@ class Session:
     explain: bool = False
     """Say field by field why a step runs."""
     build_network: str = ""
+    wanted_engine: str = "auto"
+    """docker, venv, or auto: docker where it can be."""
+    engine_named: bool = False
+    """It was named on this very command line, not by a file that may have come with a folder."""
+    trust: bool = False
+    """The user trusts examples that were found where they work."""
+    _told: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    parent: Session | None = None
+    """The session that this one is the other engine's view of."""
+
+    def on_host(self) -> Session:
+        """The same session with the venv engine in the place of docker."""
+        return self if self.parent else self._host
+
+    @property
+    def is_host(self) -> bool:
+        return self.parent is not None
+
+    @cached_property
+    def _host(self) -> Session:
+        def connect() -> Engine:
+            return venv_engine(self.dirs, lambda text: self.report.warning(text))
+
+        return replace(self, connect=connect, parent=self)
+
+    @cached_property
+    def engine_problem(self) -> EngineError | None:
+        """Why the engine does not answer; None when it does. It is asked once."""
+        try:
+            self.engine.facts()
+        except EngineError as error:
+            return error
+        return None
+
+    def tell_once(self, topic: str, text: str) -> None:
+        """One line about a topic in the life of a session."""
+        with self._lock:
+            if topic in self._told:
+                return
+            self._told.add(topic)
+        self.report.message(text)
 
     @cached_property
     def dirs(self) -> Dirs:
@@ -47,10 +98,14 @@ class Session:
 
     @cached_property
     def records(self) -> Records:
+        if self.parent:
+            return self.parent.records
         return Records(self.dirs.database)
 
     @cached_property
     def results(self) -> Results:
+        if self.parent:
+            return self.parent.results
         return Results(self.dirs.results, lambda text: self.report.warning(text))
 
     @cached_property

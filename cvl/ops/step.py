@@ -20,7 +20,7 @@ from cvl.core.manifest import ModelManifest
 from cvl.core.offload import Attempt
 from cvl.core.outcome import Ending, failure_of, warning_of
 from cvl.core.plan import Placement, StepSpec, request_for, step_key
-from cvl.core.policy import GRACE_S, container_for, container_user
+from cvl.core.policy import GRACE_S, container_for, container_user, layout_of
 from cvl.core.provenance import Origin
 from cvl.errors import CvlError
 from cvl.machine.leases import Wanted, leased
@@ -207,9 +207,11 @@ def _origin(spec: StepSpec, context: StepContext, image: str, seed: int) -> Orig
 def _lay_out(session: Session, placement: Placement) -> None:
     """The private folders of a step, as its container will see them."""
     work = Path(placement.work)
-    for name in ("inputs", "out", "control", "scratch"):
+    for name in ("inputs", "out", "control", "scratch", "home"):
         (work / name).mkdir(mode=0o700, exist_ok=True)
     make_private(Path(placement.jit))
+    if session.is_host:
+        return
     uid, gid = container_user(placement, session.engine.facts())
     (work / "passwd").write_text(f"cvl:x:{uid}:{gid}:cvl:/home/cvl:/bin/sh\n")
     (work / "group").write_text(f"cvl:x:{gid}:\n")
@@ -251,7 +253,8 @@ def _run(
     log: BoundedLog,
     events: Events,
 ) -> Watched:
-    request = json.dumps(request_for(spec, context.secrets)).encode()
+    layout = layout_of(placement, session.engine.facts())
+    request = json.dumps(request_for(spec, context.secrets, layout)).encode()
     run = session.engine.start(container, request, log.write)
     faultpoint.reach("started")
     follower = Follower(
@@ -288,6 +291,7 @@ def _ending(
         log_tail=log.tail,
         memory_limit=spec.limits.memory,
         timeout_s=spec.limits.timeout_s,
+        on_host=session.is_host,
     )
 
 

@@ -1,4 +1,5 @@
-"""Images that an earlier state of an example left behind, and their compiled kernels."""
+"""Images and environments that an earlier state of an example left behind, and their compiled
+kernels."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from cvl.core.manifest import ModelManifest
 from cvl.errors import CvlError
 from cvl.ops.build import context_of, tag_of
 from cvl.ops.examples import Catalog
-from cvl.ops.garbage import Item, Superseded
+from cvl.ops.garbage import Item, Kind, Superseded
 from cvl.ops.session import Session
 from cvl.store.disk import children, tree_size
 
@@ -35,8 +36,12 @@ class Images:
 
 
 def find_images(session: Session, catalog: Catalog) -> Images:
-    """Tell images of earlier contexts of the examples within reach from all others of ours."""
+    """Tell images of earlier contexts of the examples within reach from all others of ours; what is
+    an image of the venv engine is an environment."""
     images = session.engine.images({labels.EXAMPLE: "", labels.CONTEXT: ""})
+    if session.is_host and not images:
+        return Images((), frozenset(), ())
+    kind: Kind = "environment" if session.is_host else "image"
     current = current_contexts(session, catalog)
     used = session.records.images_used() if session.dirs.database.exists() else {}
     superseded: list[Superseded] = []
@@ -51,17 +56,17 @@ def find_images(session: Session, catalog: Catalog) -> Images:
             foreign.add(example)
             kept.add(context)
         else:
-            item = Item("image", name, image.size, f"{example} has changed since")
+            item = Item(kind, name, image.size, f"{example} has changed since")
             superseded.append(Superseded(item, used.get(image.id, 0), context))
-    return Images(tuple(superseded), frozenset(kept), _notes(foreign, current.broken))
+    return Images(tuple(superseded), frozenset(kept), _notes(kind, foreign, current.broken))
 
 
-def _notes(foreign: set[str], broken: frozenset[str]) -> tuple[str, ...]:
+def _notes(kind: str, foreign: set[str], broken: frozenset[str]) -> tuple[str, ...]:
     notes = []
     if foreign:
-        notes.append(f"images of examples that are not within reach: {', '.join(sorted(foreign))}")
+        notes.append(f"{kind}s of examples that are not within reach: {', '.join(sorted(foreign))}")
     if broken:
-        notes.append(f"images of broken examples: {', '.join(sorted(broken))}")
+        notes.append(f"{kind}s of broken examples: {', '.join(sorted(broken))}")
     return tuple(notes)
 
 
@@ -85,11 +90,15 @@ def current_contexts(session: Session, catalog: Catalog) -> Current:
     for example in catalog.examples.values():
         try:
             manifest = example.manifest
-            if isinstance(manifest, ModelManifest):
+            if isinstance(manifest, ModelManifest) and _may_use(session, manifest):
                 contexts.add(context_of(session, manifest, example.folder).digest)
         except (CvlError, OSError):
             broken.add(example.name)
     return Current(frozenset(contexts), frozenset(broken))
+
+
+def _may_use(session: Session, manifest: ModelManifest) -> bool:
+    return ("venv" if session.is_host else "docker") in manifest.engines
 
 
 def kernels(session: Session, kept: Iterable[str]) -> Iterator[Item]:

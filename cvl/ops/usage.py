@@ -10,7 +10,6 @@ from typing import Literal
 from cvl.core import owner as labels
 from cvl.core.manifest import ModelManifest
 from cvl.errors import CvlError
-from cvl.ops.environments import environments
 from cvl.ops.examples import Catalog
 from cvl.ops.leftovers import MOST_RUNS
 from cvl.ops.session import Session
@@ -57,7 +56,7 @@ def disk_usage(session: Session, catalog: Catalog) -> DiskUsage:
     except CvlError as error:
         notes.append(f"images and build cache are not counted: {error.message}")
     rows += _results(session)
-    rows += _sum("environments", ((found.example, found.size) for found in environments(session)))
+    rows += _images(session.on_host())
     rows += _weights(catalog)
     rows += _jit(session)
     rows += _runs(session)
@@ -76,8 +75,9 @@ def _sum(kind: Kind, sizes: Iterable[tuple[str, int]]) -> list[Usage]:
 
 
 def _images(session: Session) -> list[Usage]:
+    kind: Kind = "environments" if session.is_host else "images"
     found = session.engine.images({labels.EXAMPLE: "", labels.CONTEXT: ""})
-    return _sum("images", ((image.labels[labels.EXAMPLE], image.size) for image in found))
+    return _sum(kind, ((image.labels[labels.EXAMPLE], image.size) for image in found))
 
 
 def _results(session: Session) -> Iterator[Usage]:

@@ -86,12 +86,12 @@ def _check(catalog: Catalog, example: Example) -> None:
 
 def _check_context(manifest: ModelManifest, example: Example) -> None:
     """What a build would refuse, said with the manifest's name in front."""
-    if manifest.image:
-        return
+    engines = [e for e in manifest.engines if not (manifest.image and e == "docker")]
     try:
-        if (example.folder / "Dockerfile").is_file():
+        if engines and (example.folder / "Dockerfile").is_file():
             base_image_of(example.folder, "")
-        read_context(manifest, example.folder, base_image="", base_identity="")
+        for engine in engines:
+            read_context(manifest, example.folder, base_image="", base_identity="", engine=engine)
     except ManifestError as error:
         raise example.document.error((), error.message, error.hint) from None
     except (OSError, UnicodeDecodeError) as error:

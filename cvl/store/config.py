@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from cvl.core.names import did_you_mean
 from cvl.errors import UserError
 
 FILE = "cvl.toml"
+ENGINES = ("auto", "docker", "venv")
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,16 @@ class Config:
 
     examples: tuple[str, ...] = ()
     """Folders with examples; relative ones count from the file that names them."""
+    found_examples: tuple[str, ...] = field(default=(), init=True, metadata={"key": False})
+    """Those that the project's own cvl.toml names: it may have come with the folder."""
     base_image: str = ""
     """Base image of every build, instead of the Dockerfile's default."""
     build_network: str = ""
     """Network of builds: default, host or none."""
     gpus: str = ""
     """Default of --gpus."""
+    engine: str = "auto"
+    """Default of --engine: auto, docker or venv."""
     progress: str = "auto"
     """Default of --progress."""
     results_gb: float = 50.0
@@ -38,10 +43,22 @@ class Config:
 def load_config() -> Config:
     """The settings of this process; UserError for a wrong key or type, with the file."""
     config = Config()
-    for path in reversed(_files()):
+    project, *others = _files()
+    for path in reversed(others):
         if _is_trusted(path):
             config = _merged(config, _read(path), path)
-    return _from_environment(config)
+    if _is_trusted(project):
+        merged = _merged(replace(config, examples=()), _read(project), project)
+        named = merged.examples
+        config = replace(merged, examples=() if named else config.examples, found_examples=named)
+    return _engine_checked(_from_environment(config))
+
+
+def _engine_checked(config: Config) -> Config:
+    if config.engine not in ENGINES:
+        hint = did_you_mean(config.engine, ENGINES)
+        raise UserError(f"there is no engine {config.engine!r}", hint=hint, code="bad_config")
+    return config
 
 
 def _files() -> list[Path]:
@@ -74,7 +91,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _merged(config: Config, data: dict[str, Any], path: Path) -> Config:
-    known = {field.name: getattr(config, field.name) for field in fields(Config)}
+    known = {f.name: getattr(config, f.name) for f in fields(Config) if f.metadata.get("key", True)}
     for key, value in data.items():
         if key not in known:
             raise UserError(
@@ -93,7 +110,7 @@ def _merged(config: Config, data: dict[str, Any], path: Path) -> Config:
 
 def _from_environment(config: Config) -> Config:
     changes: dict[str, Any] = {}
-    for key in ("base_image", "build_network", "gpus", "progress"):
+    for key in ("base_image", "build_network", "gpus", "engine", "progress"):
         value = os.environ.get(f"CVL_{key.upper()}")
         if value:
             changes[key] = value

@@ -14,7 +14,8 @@ PRIVATE = 0o700
 
 @dataclass(frozen=True)
 class Dirs:
-    """state: the database, runs, locks. cache: results, work, jit, envs. Private to the user."""
+    """state: the database, runs, locks, trust. cache: results, work, jit, envs. All private to the
+    user."""
 
     state: Path
     cache: Path
@@ -50,6 +51,14 @@ class Dirs:
     @property
     def envs(self) -> Path:
         return self.cache / "envs"
+
+    @property
+    def processes(self) -> Path:
+        return self.state / "processes"
+
+    @property
+    def trusted(self) -> Path:
+        return self.state / "trusted"
 
     def home_id(self) -> str:
         """A random name of this CVL_HOME: what tells its containers from another one's."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cvl_inside import ffmpeg
 from picture import Image
 
 Size = tuple[int, int]  # width, height
@@ -47,7 +48,7 @@ def _feed(pipe: Any, frames: Iterable[Image]) -> None:
 
 
 def _command(size: Size, fps: int, crf: int, audio: str, path: str) -> list[str]:
-    command = ["ffmpeg", "-nostdin", "-hide_banner", "-v", "error", "-y"]
+    command = [ffmpeg(), "-nostdin", "-hide_banner", "-v", "error", "-y"]
     command += ["-f", "rawvideo", "-pix_fmt", "bgr24", "-s", f"{size[0]}x{size[1]}"]
     command += ["-r", str(fps), "-i", "pipe:0"]
     command += ["-protocol_whitelist", "file,pipe", "-i", f"file:{Path(audio).resolve()}"]

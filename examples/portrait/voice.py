@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from cvl_inside import InputError
+from cvl_inside import InputError, ffmpeg
 
 RATE = 16000
 WINDOW = 1024  # 64 ms: two periods of the deepest voice
@@ -67,7 +67,7 @@ def _centre(hertz: np.ndarray, power: np.ndarray, low: float, high: float) -> fl
 def _windows(audio: str, fps: int, ahead: int) -> Iterator[np.ndarray]:
     """The samples around the middle of every frame; one frame for each that has begun."""
     path = Path(audio).resolve()
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
+    command = [ffmpeg(), "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe"]
     command += ["-i", f"file:{path}", "-map", "0:a:0", "-ac", "1", "-ar", str(RATE)]
     command += ["-f", "s16le", "-acodec", "pcm_s16le", "pipe:1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:

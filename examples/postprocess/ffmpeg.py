@@ -1,21 +1,25 @@
-"""Run ffmpeg and ffprobe: argument lists only, generated file names, a forced demuxer."""
+"""Run ffmpeg: argument lists only, generated file names, a forced demuxer."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from cvl_inside import ffmpeg
+
 # A fixed number, because encoders write other bytes with another number of threads.
 THREADS = 4
-BASE = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "warning", "-y"]
+BASE = [ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "warning", "-y"]
 REPRODUCIBLE = [
     "-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact",
     "-flags:v", "+bitexact", "-flags:a", "+bitexact", "-threads", str(THREADS),
 ]  # fmt: skip
 _MAX_PIXELS = 8192 * 4320
 _TAIL_LINES = 6
+FONT_SETTINGS = "fonts.conf"
 
 Report = Callable[[float], None]
 
@@ -53,6 +57,7 @@ def run(argv: list[str], folder: Path, report: Report | None = None) -> str:
         with subprocess.Popen(
             command,
             cwd=folder,
+            env={**os.environ, "FONTCONFIG_FILE": str(folder / FONT_SETTINGS)},
             stdin=subprocess.DEVNULL,
             stderr=log,
             stdout=subprocess.PIPE,

@@ -7,6 +7,7 @@ from files with these fixed names, relative to the folder that ffmpeg runs in.
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 from options import Options
 from probe import Media, Picture
@@ -14,7 +15,9 @@ from timeline import Timeline
 
 WATERMARK_FILE = "watermark.txt"
 SUBTITLE_FILE = "subtitles.ass"
-FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+FONTS = Path(__file__).resolve().parent / "fonts"
+FONT = "DejaVuSans.ttf"
+FONTS_LINK = "fonts"
 _MARGIN = "h/36"
 _PLACES = {
     "top-left": (_MARGIN, _MARGIN),
@@ -105,7 +108,7 @@ def _finish(line: Timeline, watermark_size: int) -> list[str]:
     options, (start, stop) = line.options, line.cut
     steps = []
     if options.subtitles and options.subtitle_mode == "burn":
-        steps.append(f"ass=filename={SUBTITLE_FILE}")
+        steps.append(f"ass=filename={SUBTITLE_FILE}:fontsdir={FONTS_LINK}")
     if watermark_size:
         steps.append(_drawtext(options.watermark_position, watermark_size))
     if (start, stop) != (0, sum(line.shown_frames)):
@@ -116,7 +119,7 @@ def _finish(line: Timeline, watermark_size: int) -> list[str]:
 def _drawtext(position: str, size: int) -> str:
     x, y = _PLACES[position]
     return (
-        f"drawtext=fontfile={FONT}:textfile={WATERMARK_FILE}:expansion=none:fontsize={size}"
+        f"drawtext=fontfile={FONTS_LINK}/{FONT}:textfile={WATERMARK_FILE}:expansion=none:fontsize={size}"
         f":fontcolor=white@0.85:bordercolor=black@0.6:borderw={max(1, size // 14)}:x={x}:y={y}"
     )
 

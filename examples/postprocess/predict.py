@@ -92,6 +92,7 @@ class Job:
 
     def _write_texts(self) -> None:
         options = self.line.options
+        texts.lay_out_fonts(self.folder)
         if options.watermark is not None:
             self.mark = texts.write_watermark(options.watermark, self.line.size, self.folder)
         if options.subtitles:

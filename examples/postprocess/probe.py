@@ -1,4 +1,5 @@
-"""What is in a media file: ffprobe's answer as a small typed record, within limits."""
+"""What is in a media file: ffprobe's answer, or that of the av wheel in its words, as a small typed
+record, within limits."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import streams
 from cvl_inside import InputError
 from ffmpeg import BASE, input_args, run_quiet
 from sniff import demuxer
@@ -54,19 +56,30 @@ class Media:
 def probe(path: Path, name: str) -> Media:
     """Look at one file; `name` is what messages call it."""
     kind = demuxer(path)
-    argv = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-f", kind,
-            "-max_streams", str(MAX_STREAMS), "-show_format", "-show_streams",
-            "-of", "json", f"file:{path}"]  # fmt: skip
-    done = run_quiet(argv, 60)
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise InputError(f"The {name} cannot be read as {kind}: {last[0]}", code="unreadable")
-    media = parse(json.loads(done.stdout), path, kind)
+    try:
+        answer = streams.read(path, kind, MAX_STREAMS) if streams.INSTALLED else _ask(path, kind)
+    except ValueError as error:
+        raise InputError(
+            f"The {name} cannot be read as {kind}: {error}", code="unreadable"
+        ) from None
+    media = parse(answer, path, kind)
     if not media.picture and not media.sound:
         raise InputError(f"The {name} has neither picture nor sound.", code="no_streams")
     if media.seconds <= 0 or (kind in _NO_INDEX and not media.picture):
         media = _with_measured_length(media)
     return _limited(media, name)
+
+
+def _ask(path: Path, kind: str) -> dict[str, Any]:
+    """ffprobe's answer; ValueError with its last line when it has none."""
+    argv = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-f", kind,
+            "-max_streams", str(MAX_STREAMS), "-show_format", "-show_streams",
+            "-of", "json", f"file:{path}"]  # fmt: skip
+    done = run_quiet(argv, 60)
+    if done.returncode:
+        raise ValueError((done.stderr.strip().splitlines() or ["no message"])[-1])
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 def parse(answer: dict[str, Any], path: Path, kind: str) -> Media:

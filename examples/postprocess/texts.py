@@ -5,17 +5,26 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 from cvl_inside import InputError
 from encode import SOFT_SUBTITLES
-from ffmpeg import BASE, run_quiet, tail
-from graph import SUBTITLE_FILE, WATERMARK_FILE
+from ffmpeg import BASE, FONT_SETTINGS, run_quiet, tail
+from graph import FONTS, FONTS_LINK, SUBTITLE_FILE, WATERMARK_FILE
 
 _MAX_SUBTITLE_BYTES = 5_000_000
 _DIALOGUE = re.compile(r"(Dialogue:[^,]*,)\s*([\d:.]+)\s*,\s*([\d:.]+)\s*,(.*)")
 _TIMING = re.compile(r"^\s*(\d+:)?\d{1,2}:\d{2}[,.]\d{1,3}\s*-->", re.MULTILINE)
 # Mean width of a letter of the font, in font sizes; wide scripts take a whole one.
 _LETTER = 0.6
+
+
+def lay_out_fonts(folder: Path) -> None:
+    """The one font that this example brings, as the only one that filters find: the system's differ
+    from machine to machine."""
+    (folder / FONTS_LINK).symlink_to(FONTS)
+    folders = f"<dir>{escape(str(FONTS))}</dir><cachedir>{escape(str(folder))}/cache</cachedir>"
+    (folder / FONT_SETTINGS).write_text(f"<fontconfig>{folders}</fontconfig>\n")
 
 
 def write_watermark(text: str, size: tuple[int, int], folder: Path) -> int:

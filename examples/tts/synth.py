@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Callable
 from pathlib import Path
 
-from cvl_inside import InputError
+from cvl_inside import InputError, ffmpeg
 from voices import Voice
 
 # Quieter than this is silence: the engines leave a few units of noise around the words.
@@ -79,7 +79,7 @@ def resample(raw: Path, source_rate: int, rate: int) -> Path:
     if source_rate == rate:
         return raw
     target = raw.with_name("resampled.raw")
-    argv = ["ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-threads", "1",
+    argv = [ffmpeg(), "-nostdin", "-hide_banner", "-loglevel", "error", "-y", "-threads", "1",
             "-f", "s16le", "-ar", str(source_rate), "-ac", "1", "-i", f"file:{raw}",
             "-af", "aresample=filter_size=64:cutoff=0.97", "-flags", "+bitexact",
             "-ar", str(rate), "-f", "s16le", f"file:{target}"]  # fmt: skip

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import math
 import re
+import shutil
 import subprocess
+import sys
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
 
 from cvl_inside import InputError
 
@@ -65,10 +69,17 @@ class Voice:
                 "--setf", f"duration_stretch={stretch:.4f}",
                 "--setf", f"int_f0_target_mean={FLITE_PITCH[self.name] * self.pitch:.2f}",
             ]  # fmt: skip
-        # -z: no pause after the last word, the pauses are added when sentences are joined.
-        return ["espeak-ng", "-v", self.name, "-b", "1", "-z",
+        return [*_espeak(), "-v", self.name,
                 "-s", str(round(_ESPEAK_WORDS_PER_MINUTE * self.speed)),
                 "-p", str(espeak_pitch(self.pitch)), "-f", text_file, "-w", wav_file]  # fmt: skip
+
+
+def _espeak() -> list[str]:
+    """espeak-ng as a library where its wheel is installed, which is the same everywhere; else the
+    program. -z: no pause after the last word, the pauses are added when sentences are joined."""
+    if importlib.util.find_spec("espeakng_loader"):
+        return [sys.executable, str(Path(__file__).with_name("espeak.py"))]
+    return ["espeak-ng", "-b", "1", "-z"]
 
 
 def espeak_pitch(ratio: float) -> int:
@@ -90,7 +101,7 @@ class Language:
 
 
 def parse_languages(listing: str) -> list[Language]:
-    """The rows of `espeak-ng --voices`."""
+    """The rows of `espeak-ng --voices`, or of espeak.py."""
     rows = []
     for line in listing.splitlines()[1:]:
         fields = line.split()
@@ -101,8 +112,8 @@ def parse_languages(listing: str) -> list[Language]:
 
 
 def installed_languages() -> list[Language]:
-    """The languages of the espeak-ng on this system."""
-    listing = subprocess.run(["espeak-ng", "--voices"], capture_output=True, check=True, timeout=30)
+    """The languages of the espeak-ng that speaks here."""
+    listing = subprocess.run([*_espeak(), "--voices"], capture_output=True, check=True, timeout=30)
     return parse_languages(listing.stdout.decode("utf-8", "replace"))
 
 
@@ -135,6 +146,12 @@ def _nearest(code: str, known: list[Language], codes: list[str]) -> str:
 
 def choose_voice(voice: str, language: str | None) -> str:
     """The engine's voice name, with espeak's language replaced when another was asked for."""
+    if voice in FLITE_PITCH and shutil.which("flite") is None:
+        raise InputError(
+            f"The voice {voice} needs flite, which is not installed here.",
+            hint="Take an espeak voice such as en-us+f3, install flite, or give --engine docker.",
+            code="no_flite",
+        )
     if not language:
         return voice
     if voice in FLITE_PITCH:

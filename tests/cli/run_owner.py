@@ -20,6 +20,8 @@ lock = session.run_lock(run)
 lock.try_acquire()
 session.records.begin(run, "stub", "predict", session.owner, [session.dirs.work / run])
 (session.dirs.runs / run).mkdir(parents=True)
+(session.dirs.work / run / "stub").mkdir(parents=True)
+(session.dirs.work / run / "stub" / "passwd").touch()  # what tells that it used a container
 signals: list[int] = []
 
 

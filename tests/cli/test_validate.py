@@ -118,6 +118,15 @@ def test_what_lies_beside_the_manifest(bare: Run, mine: Path) -> None:
     assert "mine/good/example.yaml:1: good/predict.py is missing" in result.stdout
 
 
+def test_an_example_for_virtual_environments_needs_its_lock(bare: Run, mine: Path) -> None:
+    manifest = mine / "good" / "example.yaml"
+    manifest.write_text(manifest.read_text() + "engines: [docker, venv]\n")
+    result = bare("validate", "mine/good")
+    assert result.returncode == 2 and "good/requirements.lock is missing" in result.stdout
+    (mine / "good" / "requirements.lock").write_text("")
+    assert bare("validate", "mine/good").returncode == 0
+
+
 def test_samples_that_are_not_there(bare: Run, tmp_path: Path) -> None:
     text = GOOD.replace("text: {type: string}", "clip: {type: video}")
     make_example(tmp_path, "video", text + "samples: {clip: samples/none.mp4}\n")

@@ -34,7 +34,7 @@ def test_a_hostile_watermark_is_drawn_letter_by_letter(
         escaped = "".join(f"\\{c}" if c in special else c for c in escaped)
     size = post.texts.write_watermark(HOSTILE, (640, 360), tmp_path)
     drawn = (
-        f"drawtext=fontfile={post.graph.FONT}:text={escaped}:"
+        f"drawtext=fontfile={post.graph.FONTS / post.graph.FONT}:text={escaped}:"
         f"expansion=none:fontsize={size}:fontcolor=white@0.85:bordercolor=black@0.6:"
         f"borderw={size // 14}:x=w-tw-h/36:y=h/36"
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 import time
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from cvl.engine.fake import FakeContainer
 from cvl.errors import StateError, UserError
 from cvl.ops.garbage import DAY_S, Item, Limits, Superseded, split
 from cvl.ops.gc import Plan, carry_out, plan
+from cvl.ops.superseded import current_contexts
 from cvl.store.locks import FileLock
 from tests.ops.bench import Bench, say
 from tests.support.container_specs import bare_container
@@ -254,49 +257,70 @@ def test_work_that_somebody_takes_up_after_it_was_planned_to_go_stays(bench: Ben
     lock.release()
 
 
-def environment(bench: Bench, name: str, used: float, about: str | None = None) -> Path:
-    folder = bench.session.dirs.envs / name
-    folder.mkdir(parents=True)
-    (folder / "python").write_bytes(b"x" * 10)
-    if about is not None:
-        (folder / "env.json").write_text(about)
-        os.utime(folder / "env.json", (used, used))
-    os.utime(folder, (used, used))
-    return folder
+def environment(bench: Bench, context: str, used: float, example: str = "say") -> str:
+    """A finished environment; its name as an image."""
+    tag, image = f"cvl/{example}:{context[:20]}", f"venv:{context}"
+    folder = bench.session.dirs.envs / f"{example}-{context[:20]}"
+    python = folder / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_bytes(b"x" * 10)
+    python.chmod(0o755)
+    marks = {labels.EXAMPLE: example, labels.CONTEXT: context}
+    about = {"tag": tag, "id": image, "labels": marks, "python": "", "made": used}
+    (folder / "env.json").write_text(json.dumps(about))
+    bench.session.records.remember_image(context, image)
+    with sqlite3.connect(bench.session.dirs.database) as database:
+        database.execute("UPDATE images SET used=? WHERE image=?", (used, image))
+    return tag
+
+
+def with_venv(bench: Bench) -> None:
+    """`say` may run in both engines."""
+    manifest = bench.folder / "examples" / "say" / "example.yaml"
+    manifest.write_text(f"{manifest.read_text()}engines: [docker, venv]\n")
+    (manifest.parent / "requirements.lock").write_text("# nothing\n")
 
 
 def test_superseded_environments_go_least_recently_used_first(bench: Bench) -> None:
-    first, second, last = (environment(bench, f"say-{n * 20}", int(n)) for n in "213")
-    environment(bench, f"unheard_of-{'4' * 20}", 1)
-    environment(bench, "odd", 1, "[")
-    named = environment(bench, f"x-{'5' * 20}", 0.5, '{"example": "say"}')
-    context = looked_up_context(bench)
-    current = environment(bench, f"say-{context[:20]}", 0)
-    assert names(looked(bench), "environment") == [named.name, second.name, first.name]
-    assert names(cleaned(bench, Limits(50, 31e-9)), "environment") == [named.name]
-    lock = FileLock(lock_of(bench, "env", second.name))
-    assert lock.try_acquire()
-    done = cleaned(bench)
-    lock.release()
-    assert f"environment {second.name}: it is in use" in done.notes
+    with_venv(bench)
+    first, second, last = (environment(bench, f"{n}" * 64, n) for n in (2, 1, 3))
+    foreign = environment(bench, "4" * 64, 1, "unheard_of")
+    host = bench.another().on_host()
+    current = environment(bench, next(iter(current_contexts(host, bench.catalog).contexts)), 0)
+    assert names(looked(bench), "environment") == [second, first, last]
+    size = looked(bench).items[0].size
+    gone = names(cleaned(bench, Limits(50, 2.5 * size / 1e9)), "environment")
+    assert gone == [second]
+    assert names(cleaned(bench), "environment") == [first, last]
     left = {path.name for path in bench.session.dirs.envs.iterdir()}
-    assert left == {second.name, last.name, current.name, f"unheard_of-{'4' * 20}", "odd"}
+    assert left == {tag.partition("/")[2].replace(":", "-") for tag in (foreign, current)}
 
 
-def looked_up_context(bench: Bench) -> str:
-    from cvl.ops.superseded import current_contexts
+def test_an_environment_that_a_process_uses_stays(bench: Bench) -> None:
+    tag = environment(bench, "1" * 64, 1)
+    host = bench.session.on_host().engine
+    process = host.create(bare_container(f"venv:{'1' * 64}"))
+    assert f"environment {tag}: {tag} is in use" in cleaned(bench).notes
+    host.remove(process)
+    assert [item.removed for item in cleaned(bench).items] == [True]
 
-    return next(iter(current_contexts(bench.another(), bench.catalog).contexts))
+
+def test_an_environment_whose_making_was_interrupted_goes_after_a_day(bench: Bench) -> None:
+    half = bench.session.dirs.envs / "say-0"
+    half.mkdir(parents=True)
+    assert names(looked(bench), "environment") == []
+    old(half)
+    assert names(cleaned(bench), "environment") == ["say-0"]
+    assert not half.exists()
 
 
 def test_without_an_engine_environments_can_go_and_images_stay(bench: Bench) -> None:
     made(bench, "1")
     made(bench, "2")
-    first = environment(bench, f"say-{'1' * 20}", 1)
-    environment(bench, f"say-{'2' * 20}", 2)
+    tag = environment(bench, "1" * 64, 1)
     bench.engine.lose()
     found = cleaned(bench)
-    assert [item.name for item in found.items] == [first.name]
+    assert [item.name for item in found.items] == [tag]
     bench.engine.come_back()
     assert len(images(bench)) == 2
 

@@ -54,7 +54,7 @@ def test_the_nearest_project_file_upwards_counts(
     below = project / "a" / "b"
     below.mkdir(parents=True)
     monkeypatch.chdir(below)
-    assert load_config().examples == (str(project / "mine"), "/abs")
+    assert load_config().found_examples == (str(project / "mine"), "/abs")
 
 
 @pytest.mark.parametrize(

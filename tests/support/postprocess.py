@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "examples" / "postprocess"
 MODULES = (
-    "sniff", "ffmpeg", "probe", "options", "timeline",
+    "sniff", "ffmpeg", "streams", "probe", "options", "timeline",
     "graph", "encode", "loudness", "texts", "predict",
 )  # fmt: skip
 HOSTILE = "%{pts}:a='b',[c];\\d %d $(id) 100%"

@@ -52,11 +52,19 @@ class Measured:
     cpu_ms: float
 
 
-def measured(command: list[str], environment: dict[str, str], cwd: Path) -> Measured:
+def measured(
+    command: list[str], environment: dict[str, str], cwd: Path, timeout_s: float = 60
+) -> Measured:
     """Run a command to its end; the CPU time is that of this one child."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     result = subprocess.run(
-        command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=60, check=False
+        command,
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

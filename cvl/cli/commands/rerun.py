@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,7 +124,7 @@ def _run(
 ) -> int:
     from cvl.cli import running
     from cvl.ops.inspecting import code_now
-    from cvl.ops.rerun import Given, request_again
+    from cvl.ops.rerun import Given, ran_on_host, request_again
     from cvl.store.dirs import find_dirs
     from cvl.store.results import Results
 
@@ -138,4 +139,7 @@ def _run(
             terminal.message(
                 f"note: the code of {code.example} has changed since: so may the result"
             )
-    return running.predict(terminal, settings_of(values, config), found, request)
+    settings = settings_of(values, config)
+    if not settings.engine_named and ran_on_host(made_by):
+        settings = replace(settings, engine="venv")
+    return running.predict(terminal, settings, found, request)

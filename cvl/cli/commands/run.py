@@ -20,7 +20,7 @@ from cvl.core.names import did_you_mean
 from cvl.core.seeds import MAX_COUNT, parse_seeds, variation_seeds
 from cvl.errors import UsageError
 from cvl.ops.examples import Example
-from cvl.store.config import Config, load_config
+from cvl.store.config import ENGINES, Config, load_config
 
 if TYPE_CHECKING:
     from cvl.cli.running import Settings
@@ -53,6 +53,10 @@ def runner_params() -> list[click.Parameter]:
             metavar="N",
             help="Make N variations, each with a seed of its own.",
         ),
+        click.option(
+            "--engine", type=click.Choice(ENGINES), help="Containers, or virtual environments."
+        ),
+        click.option("--trust", is_flag=True, help="Run an example found in the working folder."),
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
         click.option("--sidecar", is_flag=True, help="Write OUTPUT.cvl.json: how it was made."),
         click.option("--no-cache", is_flag=True, help="Run although the result is known."),
@@ -226,6 +230,9 @@ def settings_of(values: dict[str, Any], config: Config) -> Settings:
         progress=values["progress"] or config.progress,
         base_image=values["base_image"] or config.base_image,
         build_network=config.build_network,
+        engine=values["engine"] or config.engine,
+        engine_named=values["engine"] is not None,
+        trust=values["trust"],
         dry_run=values["dry_run"],
         explain=values["explain"],
     )

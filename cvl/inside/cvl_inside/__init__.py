@@ -16,5 +16,6 @@ if __name__ == "__main__":
 
 from .main import run
 from .predictor import Context, InputError, Predictor
+from .programs import ffmpeg
 
-__all__ = ["Context", "InputError", "Predictor", "run"]
+__all__ = ["Context", "InputError", "Predictor", "ffmpeg", "run"]

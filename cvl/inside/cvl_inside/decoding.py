@@ -2,11 +2,12 @@
 has."""
 
 import json
-import shutil
 import subprocess
 import wave
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping
+
+from .programs import find_ffmpeg
 
 MEDIA = ("audio", "video", "image")
 
@@ -37,7 +38,7 @@ def _check_json(name: str, file: Path) -> None:
 
 
 def _check_media(name: str, file: Path, kind: str, expect: Mapping[str, Any]) -> None:
-    ffmpeg = _ffmpeg()
+    ffmpeg = find_ffmpeg()
     if ffmpeg is not None:
         _decode(name, file, ffmpeg, expect)
     elif kind == "audio" and file.suffix == ".wav":
@@ -46,17 +47,6 @@ def _check_media(name: str, file: Path, kind: str, expect: Mapping[str, Any]) ->
         _read_image(name, file)
     else:
         raise OutputError(f"output {name!r} cannot be checked: this image has no ffmpeg")
-
-
-def _ffmpeg() -> Optional[str]:
-    found = shutil.which("ffmpeg")
-    if found:
-        return found
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        return None
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def _decode(name: str, file: Path, ffmpeg: str, expect: Mapping[str, Any]) -> None:

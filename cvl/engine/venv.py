@@ -1,0 +1,342 @@
+"""The venv engine: a step is a process of this machine, in a virtual environment of its example.
+
+It speaks the same protocol as docker. What a container is there is here a folder below `processes`
+with the request for it and how it ended; what an image is, an environment below `envs`. The process
+is kept by cvl/engine/supervisor.py, which outlives this one just long enough to end everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from cvl.core import owner as labels
+from cvl.core.container import (
+    ContainerSpec,
+    ContainerState,
+    EngineFacts,
+    FoundContainer,
+    FoundImage,
+)
+from cvl.engine import supervisor
+from cvl.engine.environment import (
+    Environment,
+    made_now,
+    make_environment,
+    platform_tag,
+    read_environment,
+    remove_environment,
+    uv_program,
+)
+from cvl.engine.protocol import BuildSpec, Cancelled, OnBuild, OnLog
+from cvl.errors import BuildError, EngineError
+
+END_S = 15.0
+LOG_S = 5.0
+SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+LOCALE = ("LANG", "LC_ALL", "LC_CTYPE")
+
+
+class VenvEngine:
+    """Implements cvl.engine.protocol.Engine. memory: bytes that a step may have at most; warn:
+    receives one sentence for what could not be ended."""
+
+    def __init__(
+        self, envs: Path, processes: Path, memory: int, warn: Callable[[str], None]
+    ) -> None:
+        self._envs, self._processes = envs, processes
+        self._warn = warn
+        self._runs: dict[str, VenvRun] = {}
+        self._facts = EngineFacts(
+            name=platform.node(), version=platform_tag(), memory=memory, kind="venv"
+        )
+
+    def facts(self) -> EngineFacts:
+        return self._facts
+
+    def can_build(self) -> bool:
+        try:
+            return bool(uv_program())
+        except EngineError:
+            return False
+
+    def image_id(self, reference: str) -> str | None:
+        found = self._environment(reference)
+        return found.id if found else None
+
+    def build(self, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled) -> str:
+        """Make the environment of a context. The caller holds the lock of that context."""
+        identity = f"venv:{spec.labels[labels.CONTEXT]}"
+
+        def marker() -> dict[str, object]:
+            return {
+                "tag": spec.tag, "id": identity, "labels": spec.labels,
+                "python": platform_tag(), "made": made_now(),
+            }  # fmt: skip
+
+        try:
+            folder = self._folder(spec.tag)
+            context = Path(spec.context_dir)
+            binary = "SOURCE_BUILDS" not in spec.args
+            make_environment(folder, context, marker, on_progress, cancelled, only_binary=binary)
+        except OSError as error:
+            raise BuildError(f"its virtual environment could not be made: {error}") from error
+        return identity
+
+    def pull(self, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> str:
+        raise EngineError(
+            f"{reference} is an image, and a virtual environment is none",
+            hint="give --engine docker",
+            code="needs_docker",
+        )
+
+    def create(self, spec: ContainerSpec) -> str:
+        """Write down what is to run: whoever finds the folder can tell whose it is."""
+        environment = next((e for e in self._all() if e.id == spec.image), None)
+        if environment is None:
+            raise EngineError(f"there is no environment {spec.image}", code="no_environment")
+        folder = self._processes / spec.name
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+            text = json.dumps(_process_spec(spec, environment))
+            part = folder / ".spec.json"
+            part.write_text(text)
+            part.replace(folder / "spec.json")
+        except OSError as error:
+            raise EngineError(f"cannot use {folder}: {error.strerror}") from error
+        return spec.name
+
+    def start(self, container: str, stdin: bytes, on_log: OnLog) -> VenvRun:
+        run = VenvRun(self._processes / container, stdin, on_log, self._warn)
+        self._runs[container] = run
+        return run
+
+    def state(self, container: str) -> ContainerState:
+        folder = self._processes / container
+        run = self._runs.get(container)
+        if run is None or not run.wait(0):
+            return ContainerState(run is not None, 0, False, "", started=run is not None)
+        try:
+            data = json.loads((folder / "state.json").read_text())
+            return ContainerState(
+                False, int(data["exit_code"]), bool(data["oom_killed"]), "", started=True
+            )
+        except (OSError, ValueError, KeyError):
+            why = "what watches over its process was killed"
+            return ContainerState(False, 137, False, why, started=True)
+
+    def stop(self, container: str, grace_s: float) -> None:
+        run = self._runs.get(container)
+        if run is not None:
+            run.say(f"T{grace_s:g}\n")
+
+    def kill(self, container: str) -> None:
+        run = self._runs.get(container)
+        if run is not None:
+            run.say("K\n")
+
+    def remove(self, container: str) -> None:
+        """End whatever still runs of it, then forget it."""
+        folder = self._processes / container
+        run = self._runs.pop(container, None)
+        if run is not None:
+            run.say("K\n")
+            run.wait(END_S)
+            run.close()
+        _end_ghost(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def find(self, labels: dict[str, str]) -> list[FoundContainer]:
+        found = []
+        for folder, spec in self._known():
+            if _carries(spec["labels"], labels):
+                found.append(FoundContainer(folder.name, spec["labels"], _supervisor(folder) > 0))
+        return found
+
+    def images(self, labels: dict[str, str]) -> list[FoundImage]:
+        return [
+            FoundImage(e.id, (e.tag,), dict(e.labels), _size(e.folder))
+            for e in self._all()
+            if _carries(e.labels, labels)
+        ]
+
+    def build_cache_size(self) -> int:
+        return 0
+
+    def remove_image(self, reference: str) -> None:
+        found = self._environment(reference)
+        if found is None:
+            remove_environment(self._folder(reference))
+            return
+        if any(spec["image"] == found.id for _, spec in self._known()):
+            hint = "cvl ps shows by which run"
+            raise EngineError(f"{reference} is in use", hint=hint, code="image_in_use")
+        remove_environment(found.folder)
+
+    def _folder(self, tag: str) -> Path:
+        """cvl/tts:0123... is envs/tts-0123..."""
+        return self._envs / tag.rpartition("/")[2].replace(":", "-")
+
+    def _environment(self, reference: str) -> Environment | None:
+        return read_environment(self._folder(reference))
+
+    def _all(self) -> Iterator[Environment]:
+        for folder in _folders(self._envs):
+            found = read_environment(folder)
+            if found is not None:
+                yield found
+
+    def _known(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        for folder in _folders(self._processes):
+            with contextlib.suppress(OSError, ValueError):
+                yield folder, json.loads((folder / "spec.json").read_text())
+
+
+class VenvRun:
+    """Follows one process: its log over a pipe, its end with its supervisor's."""
+
+    def __init__(
+        self, folder: Path, stdin: bytes, on_log: OnLog, warn: Callable[[str], None]
+    ) -> None:
+        self._on_log, self._warn, self._name = on_log, warn, folder.name
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
+        reading, self._control = os.pipe()
+        command = [sys.executable, "-I", "-S", supervisor.__file__, str(folder), str(reading)]
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                pass_fds=(reading,), start_new_session=True, cwd="/", env={}, bufsize=0,
+            )  # fmt: skip
+        except OSError as error:
+            os.close(self._control)
+            raise EngineError(f"a process cannot be started: {error.strerror}") from error
+        finally:
+            os.close(reading)
+        self._reader = _thread(self._read, "log")
+        _thread(lambda: self._send(stdin), "stdin")
+        _thread(self._follow, "follow")
+
+    @property
+    def lost(self) -> bool:
+        return False
+
+    def wait(self, timeout_s: float) -> bool:
+        return self._ended.wait(timeout_s)
+
+    def say(self, word: str) -> None:
+        """Ask the supervisor; one that is gone has nothing left to do."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._control >= 0:
+                os.write(self._control, word.encode())
+
+    def close(self) -> None:
+        with self._lock:
+            if self._control >= 0:
+                os.close(self._control)
+                self._control = -1
+
+    def _send(self, stdin: bytes) -> None:
+        """In a thread: a program that does not read its request holds this up."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError), self._process.stdin as pipe:
+            left = memoryview(stdin)
+            while left:
+                left = left[pipe.write(left) :]
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError, ValueError), self._process.stdout as pipe:
+            while chunk := pipe.read(1 << 16):
+                self._on_log(chunk)
+
+    def _follow(self) -> None:
+        """The log of what a step left running has no end where nothing can be adopted: then it is
+        not waited for any longer."""
+        self._process.wait()
+        self._reader.join(LOG_S)
+        if self._reader.is_alive():
+            self._warn(f"a process that {self._name} started still runs")
+        self._ended.set()
+
+
+def _thread(work: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True, name=f"cvl-{name}")
+    thread.start()
+    return thread
+
+
+def _process_spec(spec: ContainerSpec, environment: Environment) -> dict[str, Any]:
+    """What the supervisor is told, and what find() looks at. Nothing secret is in it."""
+    values = {name: os.environ[name] for name in LOCALE if name in os.environ}
+    path = os.environ.get("PATH") or SYSTEM_PATH
+    values.update(spec.environment)
+    values["PATH"] = f"{environment.program.parent}{os.pathsep}{path}"
+    values["VIRTUAL_ENV"] = str(environment.folder)
+    values[supervisor.MARK] = spec.name
+    limits = {"RLIMIT_FSIZE": spec.file_size, "RLIMIT_CORE": 0}
+    if not spec.gpus:  # a driver maps far more than it uses
+        limits["RLIMIT_DATA"] = spec.memory
+    return {
+        "labels": {**environment.labels, **spec.labels},
+        "image": environment.id,
+        "command": [str(environment.program), str(environment.app / "predict.py")],
+        "working_dir": str(environment.app),
+        "environment": values,
+        "limits": limits,
+    }
+
+
+def _supervisor(folder: Path) -> int:
+    """Pid of the supervisor that works for this folder; 0 when it is gone."""
+    try:
+        pid, start = (folder / "pid").read_text().split()
+    except (OSError, ValueError):
+        return 0
+    return int(pid) if supervisor.start_time(int(pid)) == start else 0
+
+
+def _end_ghost(folder: Path) -> None:
+    """What another process started. Its supervisor ends by itself as soon as its owner is gone; one
+    that does not is killed, and what it left is found by the mark in its environment."""
+    end = time.monotonic() + END_S
+    while _supervisor(folder) and time.monotonic() < end:
+        time.sleep(supervisor.PAUSE_S)
+    pid = _supervisor(folder)
+    if pid:
+        with contextlib.suppress(OSError):
+            os.kill(pid, 9)
+    if (folder / "state.json").exists():
+        return
+    while left := supervisor.marked(folder.name):
+        for other in left:
+            with contextlib.suppress(OSError):
+                os.kill(other, 9)
+        if time.monotonic() > end:
+            return
+        time.sleep(supervisor.PAUSE_S)
+
+
+def _folders(parent: Path) -> list[Path]:
+    try:
+        return sorted(path for path in parent.iterdir() if path.is_dir())
+    except OSError:
+        return []
+
+
+def _size(folder: Path) -> int:
+    return sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
+
+
+def _carries(has: dict[str, str], wanted: dict[str, str]) -> bool:
+    return all(key in has and value in ("", has[key]) for key, value in wanted.items())
