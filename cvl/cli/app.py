@@ -17,6 +17,7 @@ from cvl.errors import CvlError, UsageError
 # does not.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Build, run or test an example."),
+    "demo": ("demo", "Make a portrait speak: demo.mp4."),
     "list": ("list", "List the examples within reach."),
     "info": ("info", "Show inputs, outputs and needs of an example."),
     "inspect": ("inspect", "Show what a file says of how it was made."),

@@ -40,6 +40,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 COMMANDS: dict[str, Any] = {
     "run": BuildData | PredictData | TestData | DryRunData,
+    "demo": PredictData,
     "list": ListData,
     "info": InfoData,
     "inspect": InspectData,

@@ -82,6 +82,7 @@ FAILURES = [
     (["stop"], 2, "usage"),
     (["gc"], 2, "usage"),
     (["doctor"], 3, "not_ready"),
+    (["demo"], 3, "engine_unreachable"),
     (["run"], 2, "usage"),
     (["run", "nothing", "predict"], 2, "unknown_example"),
     (["run", "stub", "bulid"], 2, "usage"),

@@ -1,0 +1,57 @@
+"""`cvl demo`: one video that shows what cvl is about, of an example's own samples."""
+
+from __future__ import annotations
+
+import click
+
+from cvl.cli.commands.run import PROGRESS
+from cvl.cli.options import catalog, common
+from cvl.cli.terminal import Terminal
+from cvl.ops.request import Options, Request
+from cvl.store.config import load_config
+
+EXAMPLE = "avatar_video"
+SEED = 42
+"""Always the same, so that the demo of one version is the same file everywhere."""
+
+
+@click.command()
+@click.option("--text", metavar="TEXT", help="What to say, instead of the sample.")
+@click.option("--image", metavar="FILE", help="Another portrait, instead of the sample.")
+@click.option("-o", "--output", default="demo.mp4", metavar="PATH", help="Default: demo.mp4")
+@click.option("--overwrite", is_flag=True, help="Replace a different file that is there.")
+@click.option("--progress", type=click.Choice(PROGRESS), help="How progress is shown.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the output path, nothing else.")
+@common
+def command(
+    terminal: Terminal,
+    text: str | None,
+    image: str | None,
+    output: str,
+    overwrite: bool,
+    progress: str | None,
+    quiet: bool,
+) -> int:
+    """Make a portrait speak: demo.mp4, through three containers.
+
+    Runs the example avatar_video on its own samples. Needs Docker; no GPU and no weights.
+    """
+    from cvl.cli.running import Settings, predict
+    from cvl.ops.samples import sample_inputs
+
+    config = load_config()
+    terminal.quiet = quiet or progress == "quiet"
+    found = catalog(terminal, config)
+    example = found.find(EXAMPLE)
+    given = {name: value for name, value in (("text", text), ("image", image)) if value is not None}
+    request = Request(
+        example,
+        {**sample_inputs(example), **given},
+        {"": output},
+        options=Options(gpus=config.gpus or None, seed=SEED, overwrite=overwrite),
+    )
+    shown = progress or config.progress
+    settings = Settings(shown, config.base_image, config.build_network, dry_run=False)
+    status = predict(terminal, settings, found, request)
+    terminal.message('your own: cvl run avatar_video predict --text "Hello" --image me.jpg')
+    return status
