@@ -169,6 +169,15 @@ def test_an_example_of_the_working_folder_comes_before_the_one_of_the_wheel(
     assert listed["portrait"]["source"] == "cvl" and set(listed) == EXAMPLES
 
 
+def test_it_writes_a_new_example_without_what_pip_compiled(
+    built: Built, installed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    assert list((built.installed / "cvl" / "templates").rglob("*.pyc"))
+    assert installed("init", "mine").returncode == 0
+    mine = tmp_path / "empty" / "mine"
+    assert (mine / "predict.py").is_file() and not list(mine.rglob("*.pyc"))
+
+
 @pytest.mark.docker
 def test_it_builds_and_runs_an_example_that_it_carries(
     engine: Engine, installed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path

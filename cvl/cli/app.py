@@ -18,6 +18,7 @@ from cvl.errors import CvlError, UsageError
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Build, run or test an example."),
     "demo": ("demo", "Make a portrait speak: demo.mp4."),
+    "init": ("init", "Write a new example that runs at once."),
     "list": ("list", "List the examples within reach."),
     "info": ("info", "Show inputs, outputs and needs of an example."),
     "inspect": ("inspect", "Show what a file says of how it was made."),

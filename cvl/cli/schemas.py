@@ -24,6 +24,7 @@ from cvl.cli.shapes import (
     Failure,
     GcData,
     InfoData,
+    InitData,
     InspectData,
     ListData,
     LogsData,
@@ -41,6 +42,7 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 COMMANDS: dict[str, Any] = {
     "run": BuildData | PredictData | TestData | DryRunData,
     "demo": PredictData,
+    "init": InitData,
     "list": ListData,
     "info": InfoData,
     "inspect": InspectData,

@@ -82,6 +82,7 @@ FAILURES = [
     (["stop"], 2, "usage"),
     (["gc"], 2, "usage"),
     (["doctor"], 3, "not_ready"),
+    (["init", "Not-One"], 2, "bad_name"),
     (["demo"], 3, "engine_unreachable"),
     (["run"], 2, "usage"),
     (["run", "nothing", "predict"], 2, "unknown_example"),
