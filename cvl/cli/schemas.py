@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, create_model
 import cvl
 from cvl.cli.shapes import (
     BuildData,
+    CompletionData,
     DfData,
     DoctorData,
     DryRunData,
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Any] = {
     "ps": PsData,
     "logs": LogsData,
     "stop": StopData,
+    "completion": CompletionData,
     "df": DfData,
     "gc": GcData,
 }

@@ -92,6 +92,11 @@ class InitData(Shape):
     try_: list[str] = Field(alias="try")
 
 
+class CompletionData(Shape):
+    shell: Literal["bash", "zsh", "fish"]
+    script: str
+
+
 class StepShape(Shape):
     """`uses`: the examples that the step may run. foreach: name of the item -> where the items come
     from. fallback: what may take over, in order."""

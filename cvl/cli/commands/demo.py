@@ -6,6 +6,7 @@ import click
 
 from cvl.cli.commands.run import PROGRESS
 from cvl.cli.options import catalog, common
+from cvl.cli.suggestions import files
 from cvl.cli.terminal import Terminal
 from cvl.ops.request import Options, Request
 from cvl.store.config import load_config
@@ -17,8 +18,17 @@ SEED = 42
 
 @click.command()
 @click.option("--text", metavar="TEXT", help="What to say, instead of the sample.")
-@click.option("--image", metavar="FILE", help="Another portrait, instead of the sample.")
-@click.option("-o", "--output", default="demo.mp4", metavar="PATH", help="Default: demo.mp4")
+@click.option(
+    "--image", metavar="FILE", help="Another portrait, instead of the sample.", shell_complete=files
+)
+@click.option(
+    "-o",
+    "--output",
+    default="demo.mp4",
+    metavar="PATH",
+    help="Default: demo.mp4",
+    shell_complete=files,
+)
 @click.option("--overwrite", is_flag=True, help="Replace a different file that is there.")
 @click.option("--progress", type=click.Choice(PROGRESS), help="How progress is shown.")
 @click.option("-q", "--quiet", is_flag=True, help="Print the output path, nothing else.")

@@ -9,6 +9,7 @@ import shlex
 import click
 
 from cvl.cli.options import catalog, common
+from cvl.cli.suggestions import folders
 from cvl.cli.terminal import Terminal
 from cvl.ops.scaffold import Written, new_example
 
@@ -16,7 +17,9 @@ from cvl.ops.scaffold import Written, new_example
 @click.command()
 @click.argument("name")
 @click.option("--pipeline", is_flag=True, help="A pipeline of two steps instead of a model.")
-@click.option("--dir", "folder", metavar="DIR", help="Folder to put it into.")
+@click.option(
+    "--dir", "folder", metavar="DIR", help="Folder to put it into.", shell_complete=folders
+)
 @common
 def command(terminal: Terminal, name: str, pipeline: bool, folder: str | None) -> int:
     """Write a new example: a folder NAME that runs at once.
