@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Check Docker, GPU, disk and folders."),
     "ps": ("ps", "List runs."),
     "logs": ("logs", "Show the log of a run."),
+    "shell": ("shell", "Open a shell where a step of a run ran."),
     "stop": ("stop", "Stop a run."),
     "completion": ("completion", "Print the completion script of a shell."),
     "df": ("df", "Show where the space went."),

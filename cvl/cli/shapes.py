@@ -224,6 +224,17 @@ class LogsData(Shape):
     logs: list[LogShape]
 
 
+class ShellData(Shape):
+    """status: exit code of the command. output: what it printed, the last MiB."""
+
+    run: str
+    step: str
+    example: str
+    image: str
+    status: int
+    output: str
+
+
 class StoppedShape(Shape):
     run: str
     outcome: Literal["stopped", "cleaned", "ended", "still_running", "not_ours"]

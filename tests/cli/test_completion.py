@@ -92,7 +92,7 @@ def test_of_a_word(bare: Run, words: tuple[str, ...], offered: set[str]) -> None
 
 def test_of_nothing_typed_yet(bare: Run) -> None:
     """Commands first; after them the options, but not those of all steps."""
-    assert tab(bare, "cvl", "") >= plain("run", "gc", "completion")
+    assert tab(bare, "cvl", "") >= plain("run", "shell", "gc", "completion")
     found = tab(bare, *AVATAR, "")
     assert found == tab(bare, *AVATAR, "--")
     assert found >= plain("--text", "--image", "--output", "--seed", "--json")
@@ -130,7 +130,7 @@ def test_of_runs_and_their_steps(bare: Run, start: Start, tmp_path: Path) -> Non
     start(RUN, "polite")
     start(OTHER, "dead")
     logs_in(tmp_path / "home", RUN, speech="a", talk="b")
-    for command in ("logs", "stop"):
+    for command in ("logs", "stop", "shell"):
         assert tab(bare, "cvl", command, "") == plain("last", RUN, OTHER)
         assert tab(bare, "cvl", command, RUN[:-3]) == plain(RUN)
     assert tab(bare, "cvl", "logs", RUN, "") == plain("speech", "talk")

@@ -80,6 +80,8 @@ FAILURES = [
     (["ps", "extra"], 2, "usage"),
     (["logs", "last"], 2, "unknown_run"),
     (["stop"], 2, "usage"),
+    (["shell", "last"], 2, "usage"),
+    (["shell", "last", "-c", "ls"], 2, "unknown_run"),
     (["gc"], 2, "usage"),
     (["doctor"], 3, "not_ready"),
     (["init", "Not-One"], 2, "bad_name"),
