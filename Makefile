@@ -3,8 +3,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 RUN = $(VENV)/bin/python
-TEXT ?= Hello. I was a picture until a moment ago. Now I can say whatever you type.
-IMAGE ?= examples/avatar_video/samples/portrait.jpg
 OUTPUT ?= demo.mp4
 
 .PHONY: demo test test-examples faults check bench schemas locks clean
@@ -20,8 +18,8 @@ $(VENV)/ready-test: $(VENV)/ready
 	touch $@
 
 demo: $(VENV)/ready
-	$(VENV)/bin/cvl run avatar_video predict --text "$(TEXT)" --image "$(IMAGE)" \
-	  --output "$(OUTPUT)" --overwrite
+	$(VENV)/bin/cvl demo --output "$(OUTPUT)" --overwrite \
+	  $(if $(TEXT),--text "$(TEXT)") $(if $(IMAGE),--image "$(IMAGE)")
 
 test: $(VENV)/ready-test
 	$(RUN) -m tests.support.packages

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,10 +14,15 @@ from cvl.cli.terminal import Terminal
 from cvl.core.names import did_you_mean
 from cvl.errors import CvlError, UsageError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 # Command -> (module, one line of help). Importing a command imports what it needs, so the table
 # does not.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Build, run or test an example."),
+    "demo": ("demo", "Make a portrait speak: demo.mp4."),
+    "init": ("init", "Write a new example that runs at once."),
     "list": ("list", "List the examples within reach."),
     "info": ("info", "Show inputs, outputs and needs of an example."),
     "inspect": ("inspect", "Show what a file says of how it was made."),
@@ -25,7 +31,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Check Docker, GPU, disk and folders."),
     "ps": ("ps", "List runs."),
     "logs": ("logs", "Show the log of a run."),
+    "shell": ("shell", "Open a shell where a step of a run ran."),
     "stop": ("stop", "Stop a run."),
+    "completion": ("completion", "Print the completion script of a shell."),
     "df": ("df", "Show where the space went."),
     "gc": ("gc", "Remove what is no longer needed."),
 }
@@ -55,6 +63,13 @@ class LazyGroup(click.Group):
             )
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """click's own loads every command to ask whether it is hidden."""
+        from cvl.cli.suggestions import items
+
+        words = ((name, text) for name, (_, text) in COMMANDS.items())
+        return items(words, incomplete) + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -72,6 +87,10 @@ def app() -> None:
 
 def run_app(argv: list[str]) -> int:
     """Run one command and return its exit code."""
+    if "_CVL_COMPLETE" in os.environ:
+        from cvl.cli.completing import answer
+
+        return answer(app, os.environ["_CVL_COMPLETE"])
     terminal = Terminal(command=_command_name(argv), json="--json" in argv, debug="--debug" in argv)
     try:
         status = app.main(args=argv, prog_name="cvl", standalone_mode=False, obj=terminal)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import click
 
+from cvl.cli.suggestions import files, of_input
+from cvl.core.graph import used_by
 from cvl.core.manifest import InputSpec, Manifest, OutputSpec, PipelineManifest
 
 INPUT, OUTPUT, STEP, DOT = "input__", "output__", "step__", "__dot__"
@@ -52,7 +55,10 @@ def output_params(manifest: Manifest) -> list[click.Parameter]:
     default = f" [{first.default}]" if isinstance(first, OutputSpec) else ""
     params: list[click.Parameter] = [
         ExampleOption(
-            ["--output", "-o", OUTPUT], metavar="PATH", help=f"Where {names[0]} goes.{default}"
+            ["--output", "-o", OUTPUT],
+            metavar="PATH",
+            help=f"Where {names[0]} goes.{default}",
+            shell_complete=files,
         )
     ]
     if len(names) > 1:
@@ -68,6 +74,22 @@ def step_params(manifest: Manifest, tokens: list[str]) -> list[click.Parameter]:
         t.partition("=")[0] for t in tokens if t.startswith("--") and "." in t.partition("=")[0]
     }
     return [click.Option([name, _step_name(name)], hidden=True) for name in sorted(used)]
+
+
+def all_step_params(
+    manifest: PipelineManifest, lookup: Callable[[str], Manifest]
+) -> list[click.Parameter]:
+    """Every option of every example that a step may use, for a shell to offer."""
+    params: dict[str, click.Parameter] = {}
+    for step_name, step in manifest.steps.items():
+        for used in used_by(manifest, step, None):
+            for name, spec in lookup(used).inputs.items():
+                flag = f"--{step_name}.{name.replace('_', '-')}"
+                option = click.Option(
+                    [flag, _step_name(flag)], help=spec.help, shell_complete=of_input(spec)
+                )
+                params.setdefault(flag, option)
+    return list(params.values())
 
 
 def _step_name(flag: str) -> str:
@@ -88,7 +110,12 @@ def _input_option(name: str, spec: InputSpec) -> click.Option:
             both.insert(1, f"--{name}/--no_{name}")
         return ExampleOption(both, default=None, help=_help(spec))
     return ExampleOption(
-        flags, metavar=_metavar(spec), multiple=spec.type == "list", default=None, help=_help(spec)
+        flags,
+        metavar=_metavar(spec),
+        multiple=spec.type == "list",
+        default=None,
+        help=_help(spec),
+        shell_complete=of_input(spec),
     )
 
 
@@ -123,7 +150,7 @@ def _output_option(name: str, spec: OutputSpec | str) -> click.Option:
     text = f"Where {name} goes."
     if isinstance(spec, OutputSpec) and spec.optional:
         text += " Made only when asked for."
-    return ExampleOption(flags, metavar="PATH", help=text)
+    return ExampleOption(flags, metavar="PATH", help=text, shell_complete=files)
 
 
 def split(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cvl.cli.suggestions import folders
 from cvl.cli.terminal import Terminal
 from cvl.ops.examples import Catalog
 from cvl.store.config import Config, load_config
@@ -24,7 +25,11 @@ def common_params() -> list[Callable[..., Any]]:
     """The decorators of the shared options."""
     return [
         click.option(
-            "--examples", multiple=True, metavar="DIR", help="Folder with examples (repeatable)."
+            "--examples",
+            multiple=True,
+            metavar="DIR",
+            help="Folder with examples (repeatable).",
+            shell_complete=folders,
         ),
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
         click.option("--debug", is_flag=True, help="Show tracebacks."),

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, create_model
 import cvl
 from cvl.cli.shapes import (
     BuildData,
+    CompletionData,
     DfData,
     DoctorData,
     DryRunData,
@@ -25,11 +26,13 @@ from cvl.cli.shapes import (
     Failure,
     GcData,
     InfoData,
+    InitData,
     InspectData,
     ListData,
     LogsData,
     PredictData,
     PsData,
+    ShellData,
     StopData,
     Success,
     TestData,
@@ -42,6 +45,8 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 COMMANDS: dict[str, Any] = {
     "run": BuildData | PredictData | VariationsData | TestData | DryRunData | DryRunVariationsData,
+    "demo": PredictData,
+    "init": InitData,
     "list": ListData,
     "info": InfoData,
     "inspect": InspectData,
@@ -50,7 +55,9 @@ COMMANDS: dict[str, Any] = {
     "doctor": DoctorData,
     "ps": PsData,
     "logs": LogsData,
+    "shell": ShellData,
     "stop": StopData,
+    "completion": CompletionData,
     "df": DfData,
     "gc": GcData,
 }

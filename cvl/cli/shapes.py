@@ -80,6 +80,23 @@ class ListData(Shape):
     examples: list[ListedExample]
 
 
+class InitData(Shape):
+    """files: relative to `folder`. within_reach: commands that are run here find it by its name.
+    `try_`: what to type next."""
+
+    name: str
+    kind: Literal["model", "pipeline"]
+    folder: str
+    files: list[str]
+    within_reach: bool
+    try_: list[str] = Field(alias="try")
+
+
+class CompletionData(Shape):
+    shell: Literal["bash", "zsh", "fish"]
+    script: str
+
+
 class StepShape(Shape):
     """`uses`: the examples that the step may run. foreach: name of the item -> where the items come
     from. fallback: what may take over, in order."""
@@ -206,6 +223,17 @@ class LogsData(Shape):
     example: str
     state: State
     logs: list[LogShape]
+
+
+class ShellData(Shape):
+    """status: exit code of the command. output: what it printed, the last MiB."""
+
+    run: str
+    step: str
+    example: str
+    image: str
+    status: int
+    output: str
 
 
 class StoppedShape(Shape):

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cvl.core.container import (
@@ -91,6 +91,21 @@ class DockerEngine:
         run = DockerRun(self._api, container, attached, on_log)
         run.send(stdin)
         return run
+
+    def enter(
+        self,
+        container: str,
+        command: tuple[str, ...],
+        *,
+        terminal: bool,
+        cancelled: Cancelled,
+        output: Callable[[bytes], None] | None,
+    ) -> int:
+        from cvl.engine.enter import enter_container
+
+        return enter_container(
+            self.endpoint, container, command, terminal=terminal, cancelled=cancelled, output=output
+        )
 
     def state(self, container: str) -> ContainerState:
         with speaking(self.endpoint):

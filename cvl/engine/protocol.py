@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from cvl.core.container import (
     ContainerSpec,
@@ -100,3 +100,21 @@ class Engine(Protocol):
     def remove_image(self, reference: str) -> None:
         """Remove a tag, or an image without tags by its id; never by force, so that one in use
         stays (EngineError, code image_in_use). No error when it is gone already."""
+
+
+@runtime_checkable
+class Enterable(Protocol):
+    """An engine whose containers can be entered by a person."""
+
+    def enter(
+        self,
+        container: str,
+        command: tuple[str, ...],
+        *,
+        terminal: bool,
+        cancelled: Cancelled,
+        output: Callable[[bytes], None] | None,
+    ) -> int:
+        """Run `command` beside what runs in `container`, with its environment, user and rights, and
+        return its exit code. terminal: on the caller's own, else without stdin. output: gets what
+        it printed (the last MiB), or None for it to go where ours goes."""

@@ -110,6 +110,11 @@ class Catalog:
                 found.setdefault(path.name, Example(path.name, path.resolve(), source))
         return found
 
+    def reaches(self, folder: Path) -> bool:
+        """Would an example in `folder` be found by its name, if no other had that?"""
+        places = {Path(place).resolve() for place, _ in self._folders}
+        return not places.isdisjoint((folder.resolve(), folder.resolve().parent))
+
     def find(self, name: str) -> Example:
         """The example called `name` (hyphens and capitals do not matter); UserError with the
         nearest."""

@@ -15,6 +15,7 @@ from cvl.ops.build import context_of
 from cvl.ops.engines import session_for
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.inputs import Inputs
+from cvl.ops.kept import keep_step
 from cvl.ops.ladder import ladder_for, run_ladder
 from cvl.ops.place import check_memory, choose_gpus, make_spec
 from cvl.ops.request import Options, secrets_for
@@ -98,6 +99,7 @@ def run_model(
     jit = session.dirs.jit / f"{manifest.name}-{build.digest[:20]}-{gpus.arch}"
     placement = Placement(node.run, uid, gid, groups, str(folder), str(inside_folder()), str(jit))
     logs = make_private(session.dirs.runs / node.run)
+    keep_step(logs, node.values, spec, placement)
     context = StepContext(
         manifest=manifest,
         build=build,

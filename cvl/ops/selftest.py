@@ -8,13 +8,13 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from cvl.core.names import printable
 from cvl.errors import CvlError, InputError
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.predict import run_request
 from cvl.ops.request import Options, Request, new_run_id
+from cvl.ops.samples import sample_inputs
 from cvl.ops.scratch import scratch_folder
 from cvl.ops.session import Session
 from cvl.store.atomic import write_atomic
@@ -42,7 +42,7 @@ def run_selftest(
     with _folder(session) as folder:
         seed = SEED if options.seed is None else options.seed
         fixed = replace(options, use_cache=False, overwrite=True, seed=seed)
-        request = Request(example, _samples(example), _outputs(example, folder), {}, fixed)
+        request = Request(example, sample_inputs(example), _outputs(example, folder), {}, fixed)
         try:
             run_request(session, catalog, request, verb="test")
         except CvlError as error:
@@ -66,21 +66,6 @@ def _folder(session: Session) -> Iterator[Path]:
     finally:
         lock.path.unlink(missing_ok=True)
         lock.release()
-
-
-def _samples(example: Example) -> dict[str, Any]:
-    """Sample values; files relative to the example's folder."""
-    manifest = example.manifest
-    return {
-        name: _in_folder(example.folder, value) if manifest.inputs[name].is_file else value
-        for name, value in manifest.samples.items()
-    }
-
-
-def _in_folder(folder: Path, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_in_folder(folder, item) for item in value]
-    return str(folder / str(value))
 
 
 def _outputs(example: Example, folder: Path) -> dict[str, str]:

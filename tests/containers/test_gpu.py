@@ -68,6 +68,19 @@ def test_without_a_lease_the_container_gets_none(
     assert (log.read_text() if log.exists() else "") == before
 
 
+def test_a_shell_has_a_gpu_of_its_own_where_the_step_had_one(
+    environment: dict[str, str], private_engine: Engine, tmp_path: Path
+) -> None:
+    assert private_engine.folder is not None
+    assert run_cvl(environment, tmp_path, *RUN, "--gpus", "1").returncode == 0
+    look = ("shell", "last", "-c", "echo $NVIDIA_VISIBLE_DEVICES")
+    assert run_cvl(environment, tmp_path, *look).stdout == f"{FIRST}\n"
+    hook = (private_engine.folder / "hook.log").read_text().splitlines()[-1]
+    assert f"NVIDIA_VISIBLE_DEVICES={FIRST}" in json.loads(hook)["devices"]
+    assert run_cvl(environment, tmp_path, *look, "--gpus", "device=1").stdout == f"{SECOND}\n"
+    assert run_cvl(environment, tmp_path, *look, "--gpus", "none").stdout == "none\n"
+
+
 def test_two_jobs_never_hold_one_gpu_at_a_time(
     environment: dict[str, str], private_engine: Engine, tmp_path: Path
 ) -> None:

@@ -144,7 +144,7 @@ def test_each_item_is_a_step_of_its_own_and_the_outputs_are_a_list_in_order(benc
     result = bench.run("scenes", seed=1)
     assert set(result.steps) == {"script", "film", *(f"clip.{number}" for number in range(12))}
     assert bench.target.read_text() == "".join(f"scene {number} 1\n" for number in range(12))
-    logs = {path.name for path in (bench.session.dirs.runs / result.run).iterdir()}
+    logs = {path.name for path in (bench.session.dirs.runs / result.run).glob("*.log")}
     assert logs == {f"{step}.log" for step in result.steps}
     assert bench.leftovers() == []
 

@@ -214,7 +214,7 @@ def test_steps_of_a_pipeline_in_a_pipeline_have_names_folders_and_logs_of_their_
     result = bench.run("nest", seed=1)
     assert set(result.steps) == {"first", "inner.first", "inner.second", "last"}
     assert bench.target.read_text() == "outer 1\ninner 1\ntwo 1\n"
-    logs = {path.name for path in (bench.session.dirs.runs / result.run).iterdir()}
+    logs = {path.name for path in (bench.session.dirs.runs / result.run).glob("*.log")}
     assert logs == {"first.log", "inner.first.log", "inner.second.log", "last.log"}
 
 

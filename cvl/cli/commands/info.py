@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cvl.cli.options import catalog, common
+from cvl.cli.suggestions import example_names
 from cvl.cli.terminal import Terminal
 from cvl.core.plain import to_plain
 from cvl.ops.describe import describe
@@ -12,7 +13,7 @@ from cvl.store.config import load_config
 
 
 @click.command()
-@click.argument("example")
+@click.argument("example", shell_complete=example_names)
 @common
 def command(terminal: Terminal, example: str) -> int:
     """Show inputs, outputs and needs of an example.

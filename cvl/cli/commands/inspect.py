@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvl.cli.options import catalog, common
+from cvl.cli.suggestions import files
 from cvl.cli.terminal import Terminal
 from cvl.cli.units import size
 from cvl.core.plain import to_plain
@@ -25,7 +26,7 @@ _STATES = {
 
 
 @click.command()
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=files)
 @common
 def command(terminal: Terminal, file: str) -> int:
     """Show what a file says of how it was made.

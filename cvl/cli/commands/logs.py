@@ -7,6 +7,7 @@ import time
 import click
 
 from cvl.cli.options import common
+from cvl.cli.suggestions import run_ids, step_names
 from cvl.cli.terminal import Terminal
 from cvl.errors import UsageError
 from cvl.machine.process import is_alive
@@ -20,8 +21,8 @@ JSON_BYTES = 1 << 20
 
 
 @click.command()
-@click.argument("run")
-@click.argument("step", default="", required=False)
+@click.argument("run", shell_complete=run_ids)
+@click.argument("step", default="", required=False, shell_complete=step_names)
 @click.option("-f", "--follow", "following", is_flag=True, help="Go on until the run ends.")
 @common
 def command(terminal: Terminal, run: str, step: str, following: bool) -> int:

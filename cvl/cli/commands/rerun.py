@@ -48,6 +48,19 @@ def _own_params() -> list[click.Parameter]:
 class RerunCommand(click.Command):
     """Finds the file among the options, then parses with the options that the file needs."""
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if not extra.get("resilient_parsing"):
+            return super().make_context(info_name, args, parent, **extra)
+        from cvl.cli.completing import rerun_command
+
+        return rerun_command(self.params).make_context(info_name, args, parent, **extra)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words, rest = positionals(self.params, args, 1)
         if not words:

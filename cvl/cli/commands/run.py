@@ -15,6 +15,7 @@ from cvl.cli.example_options import (
     step_params,
 )
 from cvl.cli.options import catalog, common_params
+from cvl.cli.suggestions import files, one_of
 from cvl.cli.terminal import Terminal
 from cvl.core.names import did_you_mean
 from cvl.core.seeds import MAX_COUNT, parse_seeds, variation_seeds
@@ -43,7 +44,12 @@ def runner_params() -> list[click.Parameter]:
         click.option(
             "--offload", metavar="MODE", help="Rung of the offload ladder, true or false."
         ),
-        click.option("--dtype", metavar="TYPE", help="auto, fp32, fp16 or bf16."),
+        click.option(
+            "--dtype",
+            metavar="TYPE",
+            help="auto, fp32, fp16 or bf16.",
+            shell_complete=one_of("auto", "fp32", "fp16", "bf16"),
+        ),
         click.option(
             "--seed", metavar="SEEDS", help="A number, 1..8 or 1,5,9. Same seed, same bytes."
         ),
@@ -68,7 +74,12 @@ def runner_params() -> list[click.Parameter]:
         click.option("--timeout", type=click.FloatRange(min=0.001), metavar="S", help="Per step."),
         click.option("--progress", type=click.Choice(PROGRESS), help="How progress is shown."),
         click.option("-q", "--quiet", is_flag=True, help="Print the output path, nothing else."),
-        click.option("--junit", metavar="FILE", help="JUnit file of test. [junit-EXAMPLE.xml]"),
+        click.option(
+            "--junit",
+            metavar="FILE",
+            help="JUnit file of test. [junit-EXAMPLE.xml]",
+            shell_complete=files,
+        ),
         click.option("--base-image", metavar="REF", help="Base image of builds."),
         *common_params(),
     ]
@@ -81,6 +92,21 @@ def runner_params() -> list[click.Parameter]:
 class RunCommand(click.Command):
     """Finds the example and the verb among the options, then parses with the example's own options
     added. Words before them are parsed as well, so that cvl's options may stand anywhere."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if not extra.get("resilient_parsing"):
+            return super().make_context(info_name, args, parent, **extra)
+        from cvl.cli.completing import run_command
+
+        words, rest = positionals(self.params, args)
+        completed = run_command(self.params, words, early_examples(rest))
+        return completed.make_context(info_name, rest, parent, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         words, rest = positionals(self.params, args)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from cvl.cli.options import common
+from cvl.cli.suggestions import running_ids
 from cvl.cli.terminal import Terminal
 from cvl.errors import UsageError
 from cvl.ops.runs import find_run, running
@@ -23,7 +24,7 @@ SAID = {
 
 
 @click.command()
-@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.argument("runs", nargs=-1, metavar="[RUN]...", shell_complete=running_ids)
 @click.option("--all", "everything", is_flag=True, help="Every run that goes on.")
 @click.option("--now", is_flag=True, help="Kill containers instead of asking them to end.")
 @click.option(

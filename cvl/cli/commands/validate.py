@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from cvl.cli import suggestions
 from cvl.cli.options import catalog, common
 from cvl.cli.terminal import Terminal
 from cvl.errors import ManifestError
@@ -13,7 +14,12 @@ from cvl.ops.validating import Verdict, check_example, chosen
 
 
 @click.command()
-@click.argument("examples_or_paths", nargs=-1, metavar="[EXAMPLE|PATH]...")
+@click.argument(
+    "examples_or_paths",
+    nargs=-1,
+    metavar="[EXAMPLE|PATH]...",
+    shell_complete=suggestions.examples_or_paths,
+)
 @common
 def command(terminal: Terminal, examples_or_paths: tuple[str, ...]) -> int:
     """Check manifests: all within reach, or those named by example, folder or file.
