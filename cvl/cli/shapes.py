@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cvl.core.doctor import Finding, MachineFacts
 from cvl.core.manifest import (
     InputSpec,
     License,
@@ -20,6 +21,7 @@ from cvl.core.manifest import (
 )
 from cvl.core.media import MediaInfo
 from cvl.core.provenance import Provenance
+from cvl.ops.fixes import Repair
 
 State = Literal["running", "ok", "failed", "cancelled", "interrupted"]
 
@@ -159,15 +161,12 @@ class ValidateData(Shape):
     examples: list[VerdictShape]
 
 
-class FindingShape(Shape):
-    name: str
-    severity: Literal["ok", "info", "warning", "error"]
-    message: str
-    remedy: str
-
-
 class DoctorData(Shape):
-    findings: list[FindingShape]
+    """`findings` follow from `facts` alone. `repairs`: what --fix did, or would have done."""
+
+    facts: MachineFacts
+    findings: list[Finding]
+    repairs: list[Repair]
 
 
 class RunShape(Shape):

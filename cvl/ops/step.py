@@ -157,7 +157,7 @@ def _execute(
     lock_key: str,
 ) -> StepResult:
     """Create, start, follow, inspect, check, keep; the container is removed whatever happens."""
-    _lay_out(session, placement)
+    lay_out(session, placement)
     container = ""
     log = BoundedLog(context.log)
     events = Events(Path(placement.work) / "control" / "events.jsonl", spec.step, session.report)
@@ -204,7 +204,7 @@ def _origin(spec: StepSpec, context: StepContext, image: str, seed: int) -> Orig
     )
 
 
-def _lay_out(session: Session, placement: Placement) -> None:
+def lay_out(session: Session, placement: Placement) -> None:
     """The private folders of a step, as its container will see them."""
     work = Path(placement.work)
     for name in ("inputs", "out", "control", "scratch"):
