@@ -30,18 +30,21 @@ class Settings:
     build_network: str
     dry_run: bool
     explain: bool = False
+    ca_bundle: str = ""
 
 
 @contextmanager
 def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     """A session that listens to signals and reports progress."""
     from cvl.cli.progress import make_report
+    from cvl.ops.authorities import check_bundle
     from cvl.ops.session import Session
 
     session = Session(
         base_image=settings.base_image,
         build_network=settings.build_network,
         explain=settings.explain,
+        ca_bundle=check_bundle(settings.ca_bundle),
     )
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda number, frame: session.cancel.request(number))

@@ -8,7 +8,19 @@ entry breaks torch; an image's own LD_PRELOAD or NVIDIA_VISIBLE_DEVICES acts unl
 from __future__ import annotations
 
 from cvl.core.container import ContainerSpec, EngineFacts, Mount
-from cvl.core.plan import CONTROL, HOME, INPUTS, INSIDE, JIT, OUT, SCRATCH, Placement, StepSpec
+from cvl.core.dockerfile import BUNDLE_VARIABLES
+from cvl.core.plan import (
+    AUTHORITIES,
+    CONTROL,
+    HOME,
+    INPUTS,
+    INSIDE,
+    JIT,
+    OUT,
+    SCRATCH,
+    Placement,
+    StepSpec,
+)  # fmt: skip
 
 COMMAND = ("python", "/app/predict.py")
 GRACE_S = 10
@@ -38,7 +50,7 @@ def container_for(
         groups=() if uid == 0 else tuple(str(group) for group in placement.groups),
         environment=environment(spec, placement),
         labels=labels,
-        mounts=_mounts(placement),
+        mounts=_mounts(spec, placement),
         tmpfs={
             "/tmp": f"exec,nosuid,nodev,mode=1777,size={spec.limits.tmp}",
             "/run": "nosuid,nodev,mode=1777,size=16777216",
@@ -90,12 +102,17 @@ def environment(spec: StepSpec, placement: Placement) -> dict[str, str]:
     values.update({name: str(JIT / name.lower()) for name in CACHES})
     if spec.network:
         del values["HF_HUB_OFFLINE"], values["TRANSFORMERS_OFFLINE"]
+        values.update(placement.proxies)
+        if placement.ca_bundle:
+            values.update(dict.fromkeys(BUNDLE_VARIABLES, str(AUTHORITIES)))
     return values
 
 
-def _mounts(placement: Placement) -> tuple[Mount, ...]:
+def _mounts(spec: StepSpec, placement: Placement) -> tuple[Mount, ...]:
     work = placement.work
+    authorities = Mount(f"{work}/authorities.pem", str(AUTHORITIES), read_only=True)
     return (
+        *((authorities,) if spec.network and placement.ca_bundle else ()),
         Mount(f"{work}/inputs", str(INPUTS), read_only=True),
         Mount(f"{work}/out", str(OUT), read_only=False),
         Mount(f"{work}/control", str(CONTROL), read_only=False),

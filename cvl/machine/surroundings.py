@@ -4,22 +4,15 @@ Hugging Face cache. Passwords and tokens are never part of an answer."""
 from __future__ import annotations
 
 import os
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cvl.core.doctor.facts import BundleFact, ModelCacheFacts, ProxyFact
+from cvl.machine.authorities import count_authorities, proxy_names
 
-PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 BUNDLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 TRUE = ("1", "true", "yes", "on")
-
-
-def proxy_names(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The proxy variables that are set, as they are spelled: programs read the one or the other."""
-    spellings = [spelling for name in PROXIES for spelling in (name, name.lower())]
-    return tuple(name for name in spellings if environment.get(name))
 
 
 def read_proxies(environment: Mapping[str, str]) -> tuple[ProxyFact, ...]:
@@ -57,19 +50,6 @@ def read_bundles(environment: Mapping[str, str], given: str) -> tuple[BundleFact
 def _bundle(source: str, path: str, used: bool) -> BundleFact:
     count, problem = count_authorities(Path(path))
     return BundleFact(source, path, count, problem, used)
-
-
-def count_authorities(path: Path) -> tuple[int, str]:
-    """How many certificates a PEM file holds, and what is wrong with it, if anything."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        context.load_verify_locations(cafile=str(path))
-    except ssl.SSLError:
-        return 0, "it holds no certificate in PEM format"
-    except OSError as error:
-        return 0, error.strerror or "it cannot be read"
-    count = context.cert_store_stats()["x509"]
-    return count, "" if count else "it holds no certificate in PEM format"
 
 
 def read_model_cache(environment: Mapping[str, str]) -> ModelCacheFacts:

@@ -40,6 +40,8 @@ class Session:
     explain: bool = False
     """Say field by field why a step runs."""
     build_network: str = ""
+    ca_bundle: str = ""
+    """PEM file of certificate authorities for builds and for runs with a network."""
 
     @cached_property
     def dirs(self) -> Dirs:

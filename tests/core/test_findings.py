@@ -1,5 +1,5 @@
-"""What the doctor finds on machines whose facts were recorded: tests/support/machines/NAME.json, as
-`cvl doctor --json` prints them, and NAME.txt, what it says of them."""
+"""What the doctor finds on machines that are written down: tests/support/machines/NAME.json has the
+facts, as `cvl doctor --json` prints them, and NAME.txt what it says of them."""
 
 from __future__ import annotations
 

@@ -57,6 +57,9 @@ def runner_params() -> list[click.Parameter]:
         click.option("-q", "--quiet", is_flag=True, help="Print the output path, nothing else."),
         click.option("--junit", metavar="FILE", help="JUnit file of test. [junit-EXAMPLE.xml]"),
         click.option("--base-image", metavar="REF", help="Base image of builds."),
+        click.option(
+            "--ca-bundle", metavar="FILE", help="PEM file for builds and runs with a network."
+        ),
         *common_params(),
     ]
     holder: Any = lambda: None  # noqa: E731  (click keeps the options of a decorated function on it)
@@ -204,6 +207,7 @@ def settings_of(values: dict[str, Any], config: Config) -> Settings:
         progress=values["progress"] or config.progress,
         base_image=values["base_image"] or config.base_image,
         build_network=config.build_network,
+        ca_bundle=values["ca_bundle"] or config.ca_bundle,
         dry_run=values["dry_run"],
         explain=values["explain"],
     )

@@ -17,7 +17,11 @@ def about_models(facts: MachineFacts) -> Iterator[Finding]:
     models = facts.models
     if not models.hub:
         return
-    token = f"a token is set ({models.token})" if models.token else "no token (gated models ask for one)"
+    token = (
+        f"a token is set ({models.token})"
+        if models.token
+        else "no token (gated models ask for one)"
+    )
     yield Finding("models", "ok", "model_cache", f"models are kept in {models.hub}; {token}")
     if models.offline:
         text = "HF_HUB_OFFLINE is set: models that are not here yet cannot be fetched"

@@ -1,4 +1,5 @@
-"""From facts to findings: a pure function. What it says is held against recorded machines."""
+"""From facts to findings: a pure function. What it says is held against machines that are
+written down in tests/support/machines."""
 
 from __future__ import annotations
 
