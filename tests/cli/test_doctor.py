@@ -15,7 +15,7 @@ import pytest
 
 from tests.cli.conftest import Run, Start, envelope_of
 from tests.cli.terminals import on_terminal
-from tests.conftest import environment_for, run_cvl
+from tests.conftest import data_of, environment_for, run_cvl
 from tests.support.certificates import AUTHORITY
 from tests.support.engine import Engine
 
@@ -79,7 +79,7 @@ def test_a_bundle_that_is_none(bare: Run, tmp_path: Path) -> None:
     bundle.write_text(AUTHORITY)
     good = bare("doctor", "--json", env={"CVL_CA_BUNDLE": str(bundle)})
     told = [f["what"] for f in envelope_of(good, "doctor", 3)["data"]["findings"]]
-    name = f"ca_bundle ({bundle}) has 1 certificate authorities"
+    name = f"ca_bundle ({bundle}) has 1 certificate authority"
     assert f"{name}; builds and runs with a network get it" in told
     bundle.write_text("<html>")
     assert doctor(bare, CVL_CA_BUNDLE=str(bundle))["ca_bundle_bad"]["severity"] == "error"
@@ -137,7 +137,7 @@ def test_a_gpu_that_the_container_cannot_use(private_engine: Engine, tmp_path: P
     tool.write_text("#!/bin/sh\necho '0, GPU-1, Stand-in, 24000, 23000, 570.26, 8.9'\n")
     tool.chmod(0o755)
     environment = environment_for(private_engine, tmp_path / "home")
-    assert run_cvl(environment, tmp_path, "run", "stub", "build").returncode == 0
+    built = data_of(run_cvl(environment, tmp_path, "run", "stub", "build", "--json"))
     hooks = f"{private_engine.folder}/hooks"
     with_gpu = {"PATH": f"{tool.parent}:{hooks}:{environment['PATH']}"}
     found = findings(
@@ -146,6 +146,7 @@ def test_a_gpu_that_the_container_cannot_use(private_engine: Engine, tmp_path: P
     assert found["driver"]["what"].startswith("NVIDIA driver 570.26 (CUDA 12.8): Stand-in")
     assert (found["toolkit"]["severity"], found["proof"]["severity"]) == ("ok", "ok")
     assert "libcuda.so.1" in found["proof_gpu_failed"]["what"]
+    private_engine.docker("rmi", built["images"][0]["tag"])
 
 
 @pytest.mark.docker

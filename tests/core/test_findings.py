@@ -125,6 +125,18 @@ def test_kinds_of_engine() -> None:
     assert of_engine(memory_limit=False) == {"warning memory_limit_off"}
 
 
+def test_who_may_not_use_the_engine_is_told_how_to() -> None:
+    facts = machine("not_in_group_docker")
+    told = {}
+    for group in ("stale", "out", "none"):
+        system = replace(facts.system, docker_group=group)
+        (found,) = [f for f in findings(replace(facts, system=system)) if f.topic == "engine"][:1]
+        told[group] = found.commands
+    assert told == {
+        "stale": ("newgrp docker",), "out": ("sudo usermod -aG docker $USER",), "none": (),
+    }  # fmt: skip
+
+
 def test_wsl_1_cannot_run_containers() -> None:
     facts = healthy()
     assert "error wsl1" in codes(replace(facts, system=replace(facts.system, wsl=1)))

@@ -69,7 +69,7 @@ def _forbidden(facts: MachineFacts, problem: Problem) -> Finding:
         remedy = "you were put into the group docker after you logged in: log in again, or"
         commands = ("newgrp docker",)
     elif group == "out":
-        remedy = "then log in again; members of that group can become root"
+        remedy = "join its group and log in again (its members can become root):"
         commands = ("sudo usermod -aG docker $USER",)
     else:
         remedy = problem.hint

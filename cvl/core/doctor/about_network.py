@@ -67,7 +67,8 @@ def _bundle(bundle: BundleFact) -> Finding:
         text = f"{name} is no bundle of certificates: {bundle.problem}"
         remedy = "give a PEM file with the authorities that you trust, or unset it"
         return Finding("network", "error", "ca_bundle_bad", text, remedy)
-    text = f"{name} has {bundle.certificates} certificate authorities"
+    plural = "y" if bundle.certificates == 1 else "ies"
+    text = f"{name} has {bundle.certificates} certificate authorit{plural}"
     if bundle.used:
         text += "; builds and runs with a network get it"
     return Finding("network", "ok", "ca_bundle", text)
