@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("inspect", "Show what a file says of how it was made."),
     "rerun": ("rerun", "Make a file again from what it says."),
     "validate": ("validate", "Check manifests."),
-    "doctor": ("doctor", "Check Docker, GPU, disk and folders."),
+    "doctor": ("doctor", "Check Docker, GPU, disks, folders and network."),
     "ps": ("ps", "List runs."),
     "logs": ("logs", "Show the log of a run."),
     "shell": ("shell", "Open a shell where a step of a run ran."),

@@ -35,12 +35,14 @@ class Settings:
     trust: bool
     dry_run: bool
     explain: bool = False
+    ca_bundle: str = ""
 
 
 @contextmanager
 def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     """A session that listens to signals and reports progress."""
     from cvl.cli.progress import make_report
+    from cvl.ops.authorities import check_bundle
     from cvl.ops.session import Session
 
     session = Session(
@@ -50,6 +52,7 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
         engine_named=settings.engine_named,
         trust=settings.trust,
         explain=settings.explain,
+        ca_bundle=check_bundle(settings.ca_bundle),
     )
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda number, frame: session.cancel.request(number))

@@ -16,13 +16,18 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, create_model
 
 import cvl
-from cvl.cli.shapes import (
+from cvl.cli.run_shapes import (
     BuildData,
+    DryRunData,
+    DryRunVariationsData,
+    PredictData,
+    TestData,
+    VariationsData,
+)
+from cvl.cli.shapes import (
     CompletionData,
     DfData,
     DoctorData,
-    DryRunData,
-    DryRunVariationsData,
     Failure,
     GcData,
     InfoData,
@@ -30,14 +35,11 @@ from cvl.cli.shapes import (
     InspectData,
     ListData,
     LogsData,
-    PredictData,
     PsData,
     ShellData,
     StopData,
     Success,
-    TestData,
     ValidateData,
-    VariationsData,
 )
 from cvl.core.validation import json_schema
 

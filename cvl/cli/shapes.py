@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from cvl.core.doctor import Finding, MachineFacts
 from cvl.core.manifest import (
     InputSpec,
     License,
@@ -20,6 +21,7 @@ from cvl.core.manifest import (
 )
 from cvl.core.media import MediaInfo
 from cvl.core.provenance import Provenance
+from cvl.ops.fixes import Repair
 
 State = Literal["running", "ok", "failed", "cancelled", "interrupted"]
 
@@ -177,15 +179,12 @@ class ValidateData(Shape):
     examples: list[VerdictShape]
 
 
-class FindingShape(Shape):
-    name: str
-    severity: Literal["ok", "info", "warning", "error"]
-    message: str
-    remedy: str
-
-
 class DoctorData(Shape):
-    findings: list[FindingShape]
+    """`findings` follow from `facts` alone. `repairs`: what --fix did, or would have done."""
+
+    facts: MachineFacts
+    findings: list[Finding]
+    repairs: list[Repair]
 
 
 class RunShape(Shape):
@@ -282,140 +281,3 @@ class GcData(Shape):
     size: int
     freed: int
     notes: list[str]
-
-
-class BuiltImage(Shape):
-    """`built` is false when the image was there already."""
-
-    example: str
-    image: str
-    tag: str
-    built: bool
-
-
-class BuildData(Shape):
-    """`cvl run X build`."""
-
-    images: list[BuiltImage]
-
-
-class AttemptShape(Shape):
-    """A container that ran. `error`: code of the out-of-memory that it ended with, or empty."""
-
-    offload: str
-    error: str
-
-
-class StepDone(Shape):
-    """`image` is empty when the result was cached and no image was needed; then no attempt gave it.
-    `offload` and `dtype`: what it was made or found with; `dtype` is empty when nobody said."""
-
-    cached: bool
-    key: str
-    image: str
-    seed: int
-    seconds: float
-    metrics: dict[str, float]
-    offload: str
-    dtype: str
-    attempts: list[AttemptShape]
-
-
-class FallbackShape(Shape):
-    """`used` took over from `wanted`; `code` and `why` are of the error that led to it."""
-
-    step: str
-    wanted: str
-    used: str
-    code: str
-    why: str
-
-
-class PredictData(Shape):
-    """`cvl run X predict`. unchanged: outputs that were there already, byte for byte. sidecars:
-    output -> path of its sidecar. degraded: an example took over from the one that was wanted
-    (`fallbacks` says which and why)."""
-
-    run: str
-    example: str
-    seed: int
-    outputs: dict[str, str]
-    unchanged: list[str]
-    sidecars: dict[str, str]
-    seconds: float
-    log: str
-    warnings: list[str]
-    degraded: bool
-    fallbacks: list[FallbackShape]
-    steps: dict[str, StepDone]
-
-
-class FailedRun(Shape):
-    """A variation that was not made; `exit` is what it alone would have ended with."""
-
-    run: str
-    seed: int
-    exit: int
-    error: ErrorShape
-
-
-class VariationsData(Shape):
-    """`cvl run X predict` with several seeds. runs: those that were made, in the order of the
-    seeds; failed: in the order of time; not_started: seeds. Also with ok: false."""
-
-    example: str
-    runs: list[PredictData]
-    failed: list[FailedRun]
-    not_started: list[int]
-    seconds: float
-
-
-class TestData(Shape):
-    """`cvl run X test`."""
-
-    example: str
-    passed: bool
-    seconds: float
-    junit: str
-
-
-class PlannedStep(Shape):
-    """foreach: where its items come from, while nobody knows them; `step` ends with `.*` then.
-    fallback: what may take over. device: null when it cannot run here, and `missing` says why."""
-
-    step: str
-    example: str
-    folder: str
-    inputs: dict[str, Any]
-    outputs: dict[str, OutputSpec]
-    resources: Resources
-    network: bool
-    foreach: str
-    fallback: list[str]
-    device: str | None
-    offload: str
-    dtype: str
-    missing: str
-
-
-class DryRunData(Shape):
-    """`cvl run X predict --dry-run`."""
-
-    dry_run: Literal[True]
-    example: str
-    steps: list[PlannedStep]
-    outputs: dict[str, str]
-
-
-class PlannedVariation(Shape):
-    seed: int
-    outputs: dict[str, str]
-
-
-class DryRunVariationsData(Shape):
-    """`cvl run X predict --dry-run` with several seeds: the steps of each are the same."""
-
-    dry_run: Literal[True]
-    example: str
-    steps: list[PlannedStep]
-    variations: list[PlannedVariation]

@@ -85,6 +85,10 @@ class Placement:
     inside: str
     jit: str
     gpus: tuple[str, ...] = ()
+    ca_bundle: str = ""
+    """Certificate authorities for a step with a network; a file of the host's."""
+    proxies: dict[str, str] = field(default_factory=dict)
+    """Proxy variables for a step with a network."""
 
 
 def step_key(spec: StepSpec, code: str, *, any_seed: bool = False) -> str:
@@ -138,6 +142,7 @@ CONTAINER = Layout(
     inside=PurePosixPath("/app/cvl_inside"),
     home=PurePosixPath("/home/cvl"),
 )
+AUTHORITIES = PurePosixPath("/cvl/authorities.pem")
 PROTOCOL = 1
 
 

@@ -7,8 +7,11 @@ entry breaks torch; an image's own LD_PRELOAD or NVIDIA_VISIBLE_DEVICES acts unl
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from cvl.core.container import ContainerSpec, EngineFacts, Mount
-from cvl.core.plan import CONTAINER, Layout, Placement, StepSpec, host_layout
+from cvl.core.dockerfile import BUNDLE_VARIABLES
+from cvl.core.plan import AUTHORITIES, CONTAINER, Layout, Placement, StepSpec, host_layout
 
 COMMAND = ("python", "/app/predict.py")
 GRACE_S = 10
@@ -39,7 +42,7 @@ def container_for(
         groups=() if uid == 0 else tuple(str(group) for group in placement.groups),
         environment=environment(spec, placement, layout),
         labels=labels,
-        mounts=() if facts.on_host else _mounts(placement),
+        mounts=() if facts.on_host else _mounts(spec, placement),
         tmpfs={
             "/tmp": f"exec,nosuid,nodev,mode=1777,size={spec.limits.tmp}",
             "/run": "nosuid,nodev,mode=1777,size=16777216",
@@ -102,12 +105,19 @@ def environment(spec: StepSpec, placement: Placement, layout: Layout = CONTAINER
         values["PYTHONPATH"] = str(layout.inside.parent)
     if spec.network:
         del values["HF_HUB_OFFLINE"], values["TRANSFORMERS_OFFLINE"]
+        values.update(placement.proxies)
+        if placement.ca_bundle:
+            copy = PurePosixPath(placement.work, AUTHORITIES.name)
+            seen = AUTHORITIES if layout is CONTAINER else copy
+            values.update(dict.fromkeys(BUNDLE_VARIABLES, str(seen)))
     return values
 
 
-def _mounts(placement: Placement) -> tuple[Mount, ...]:
+def _mounts(spec: StepSpec, placement: Placement) -> tuple[Mount, ...]:
     work = placement.work
+    authorities = Mount(f"{work}/authorities.pem", str(AUTHORITIES), read_only=True)
     return (
+        *((authorities,) if spec.network and placement.ca_bundle else ()),
         Mount(f"{work}/inputs", str(CONTAINER.inputs), read_only=True),
         Mount(f"{work}/out", str(CONTAINER.out), read_only=False),
         Mount(f"{work}/control", str(CONTAINER.control), read_only=False),

@@ -51,12 +51,14 @@ class Api:
     Raises ApiError for an answer of 400 and more, TimeoutError, and OSError when nobody answers.
     """
 
-    def __init__(self, endpoint: Endpoint, timeout_s: float) -> None:
+    def __init__(
+        self, endpoint: Endpoint, timeout_s: float, newest: tuple[int, ...] = NEWEST
+    ) -> None:
         self._endpoint, self._timeout_s = endpoint, timeout_s
         self._idle: list[_Connection] = []
         self._prefix = ""
         version = self.call("GET", "/version", timeout_s=timeout_s)["ApiVersion"]
-        self._prefix = f"/v{_text(min(_numbers(version), NEWEST))}"
+        self._prefix = f"/v{_text(min(_numbers(version), newest))}"
 
     def call(
         self,

@@ -107,9 +107,21 @@ def build_command(client: BuildClient, spec: BuildSpec) -> list[str]:
         command += ["--label", f"{key}={value}"]
     for key, value in spec.args.items():
         command += ["--build-arg", f"{key}={value}"]
+    for name in spec.inherited:
+        command += ["--build-arg", name]
+    for name, path in spec.secrets.items():
+        command += ["--secret", _secret(name, path)]
     if spec.network:
         command += ["--network", spec.network]
     return [*command, "--", spec.context_dir]
+
+
+def _secret(name: str, path: str) -> str:
+    """The client reads a line of CSV."""
+    source = f"src={path}"
+    if any(character in path for character in ',"'):
+        source = '"' + source.replace('"', '""') + '"'
+    return f"id={name},{source}"
 
 
 def _start(client: BuildClient, endpoint: Endpoint, spec: BuildSpec) -> subprocess.Popen[bytes]:

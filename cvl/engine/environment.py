@@ -98,16 +98,18 @@ def make_environment(
     cancelled: Cancelled,
     *,
     only_binary: bool,
+    authorities: str = "",
 ) -> None:
     """Install the wheels that `context` locks into `folder` and copy its files beside them. What an
     interrupted try left there goes first: an environment names its own place, so it is made where
-    it stays."""
+    it stays. authorities: a PEM file for the download."""
     uv = uv_program()
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder, cancelled) as lock:
         remove_environment(folder)
         folder.mkdir(mode=0o700)
-        _install(uv, folder, context / LOCK, on_progress, _Uv(folder, lock, cancelled), only_binary)
+        how = _Uv(folder, lock, cancelled, authorities)
+        _install(uv, folder, context / LOCK, on_progress, how, only_binary)
         on_progress(BuildProgress("copying the example", 2, 3))
         ignored = shutil.ignore_patterns("cvl_inside", "__pycache__")
         shutil.copytree(context, folder / "app", ignore=ignored)
@@ -121,6 +123,7 @@ class _Uv:
     folder: Path
     lock: int
     cancelled: Cancelled
+    authorities: str
 
     def run(self, command: list[str], tell: Callable[[str], None]) -> None:
         """To its end; what it says goes to `tell` line by line. Its whole group ends with it when
@@ -130,7 +133,7 @@ class _Uv:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=_uv_environment(),
+                env=_uv_environment(self.authorities),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -148,11 +151,12 @@ class _Uv:
         log.unlink(missing_ok=True)
 
 
-def _uv_environment() -> dict[str, str]:
+def _uv_environment(authorities: str) -> dict[str, str]:
     """The user's own, so that proxies, certificates and mirrors work."""
     inherited = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
     ours = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
-    return {**inherited, **ours}
+    trusted = {"SSL_CERT_FILE": authorities} if authorities else {}
+    return {**inherited, **ours, **trusted}
 
 
 @contextlib.contextmanager

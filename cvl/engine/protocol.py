@@ -30,6 +30,11 @@ class BuildSpec:
     labels: dict[str, str]
     args: dict[str, str] = field(default_factory=dict)
     network: str = ""
+    secrets: dict[str, str] = field(default_factory=dict)
+    """Name -> file that RUN lines may mount; never part of the image."""
+    inherited: tuple[str, ...] = ()
+    """Build arguments with the value that they have in the environment: it may be secret, so it is
+    no part of a command line."""
 
 
 @dataclass(frozen=True)

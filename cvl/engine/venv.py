@@ -28,6 +28,7 @@ from cvl.core.container import (
     FoundContainer,
     FoundImage,
 )
+from cvl.core.dockerfile import BUNDLE
 from cvl.engine import supervisor
 from cvl.engine.environment import (
     Environment,
@@ -88,7 +89,15 @@ class VenvEngine:
             folder = self._folder(spec.tag)
             context = Path(spec.context_dir)
             binary = "SOURCE_BUILDS" not in spec.args
-            make_environment(folder, context, marker, on_progress, cancelled, only_binary=binary)
+            make_environment(
+                folder,
+                context,
+                marker,
+                on_progress,
+                cancelled,
+                only_binary=binary,
+                authorities=spec.secrets.get(BUNDLE, ""),
+            )
         except OSError as error:
             raise BuildError(f"its virtual environment could not be made: {error}") from error
         return identity

@@ -10,6 +10,7 @@ from cvl.core.manifest import ModelManifest
 from cvl.core.names import printable
 from cvl.engine.protocol import BuildProgress, BuildSpec, OnBuild
 from cvl.errors import BuildError
+from cvl.ops.authorities import give_to_build, proxies
 from cvl.ops.context import (
     BuildContext,
     base_image_of,
@@ -115,6 +116,7 @@ def _build(
         place = folder / "context"
         place.mkdir()
         write_context(context, inside_folder(), place)
+        secrets = give_to_build(session.ca_bundle, place, folder)
         spec = BuildSpec(
             context_dir=str(place),
             id_file=str(folder / "id"),
@@ -122,6 +124,8 @@ def _build(
             labels={labels.EXAMPLE: manifest.name, labels.CONTEXT: context.digest},
             args=_build_args(session, context),
             network=session.build_network,
+            secrets=secrets,
+            inherited=tuple(proxies()),
         )
         try:
             return session.engine.build(spec, on_progress, lambda: session.cancel.requested)

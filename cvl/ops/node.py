@@ -11,6 +11,7 @@ from typing import Any
 
 from cvl.core.manifest import Manifest, ModelManifest
 from cvl.core.plan import OutputRequest, Placement, StagedFile, StepSpec
+from cvl.ops.authorities import proxies
 from cvl.ops.build import context_of
 from cvl.ops.engines import session_for
 from cvl.ops.examples import Catalog, Example
@@ -97,7 +98,11 @@ def run_model(
     spec = make_spec(session, node, manifest, build.digest, gpus, ladder.start, files)
     uid, gid, groups = this_user()
     jit = session.dirs.jit / f"{manifest.name}-{build.digest[:20]}-{gpus.arch}"
-    placement = Placement(node.run, uid, gid, groups, str(folder), str(inside_folder()), str(jit))
+    placement = Placement(
+        node.run, uid, gid, groups, str(folder), str(inside_folder()), str(jit),
+        ca_bundle=session.ca_bundle if manifest.network else "",
+        proxies=proxies() if manifest.network else {},
+    )  # fmt: skip
     logs = make_private(session.dirs.runs / node.run)
     keep_step(logs, node.values, spec, placement)
     context = StepContext(

@@ -12,7 +12,7 @@ from cvl.store.atomic import remove_tree
 from cvl.store.dirs import make_private
 from cvl.store.locks import is_free
 
-KINDS = ("build", "test", "shell")
+KINDS = ("build", "test", "shell", "doctor")
 
 
 @contextlib.contextmanager

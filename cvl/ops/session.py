@@ -49,6 +49,8 @@ class Session:
     explain: bool = False
     """Say field by field why a step runs."""
     build_network: str = ""
+    ca_bundle: str = ""
+    """PEM file of certificate authorities for builds and for runs with a network."""
     wanted_engine: str = "auto"
     """docker, venv, or auto: docker where it can be."""
     engine_named: bool = False

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import secrets as random
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -215,7 +216,11 @@ def lay_out(session: Session, placement: Placement) -> None:
     uid, gid = container_user(placement, session.engine.facts())
     (work / "passwd").write_text(f"cvl:x:{uid}:{gid}:cvl:/home/cvl:/bin/sh\n")
     (work / "group").write_text(f"cvl:x:{gid}:\n")
-    for name in ("passwd", "group"):
+    files = ["passwd", "group"]
+    if placement.ca_bundle:
+        files.append("authorities.pem")
+        shutil.copyfile(placement.ca_bundle, work / files[-1])
+    for name in files:
         (work / name).chmod(0o444)
 
 

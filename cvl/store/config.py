@@ -28,6 +28,9 @@ class Config:
     """Base image of every build, instead of the Dockerfile's default."""
     build_network: str = ""
     """Network of builds: default, host or none."""
+    ca_bundle: str = ""
+    """PEM file of certificate authorities for builds and runs with a network; a relative path in a
+    cvl.toml counts from that file."""
     gpus: str = ""
     """Default of --gpus."""
     engine: str = "auto"
@@ -99,6 +102,8 @@ def _merged(config: Config, data: dict[str, Any], path: Path) -> Config:
             )
         if key == "examples" and isinstance(value, list):
             value = tuple(str(path.parent / str(folder)) for folder in value)
+        if key == "ca_bundle" and isinstance(value, str):
+            value = str(path.parent / os.path.expanduser(value))
         if type(value) is int and isinstance(known[key], float):
             value = float(value)
         if not isinstance(value, type(known[key])):
@@ -110,7 +115,7 @@ def _merged(config: Config, data: dict[str, Any], path: Path) -> Config:
 
 def _from_environment(config: Config) -> Config:
     changes: dict[str, Any] = {}
-    for key in ("base_image", "build_network", "gpus", "engine", "progress"):
+    for key in ("base_image", "build_network", "ca_bundle", "gpus", "engine", "progress"):
         value = os.environ.get(f"CVL_{key.upper()}")
         if value:
             changes[key] = value

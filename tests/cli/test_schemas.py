@@ -92,6 +92,7 @@ FAILURES = [
     (["run", "stub", "predict", "--wrong", "1"], 2, "usage"),
     (["run", "stub", "predict"], 3, "engine_unreachable"),
     (["run", "stub", "build"], 3, "engine_unreachable"),
+    (["run", "stub", "build", "--ca-bundle", "/nowhere.pem"], 2, "bad_input"),
     (["run", "stub", "test"], 3, "engine_unreachable"),
 ]
 

@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,11 @@ def test_a_cancelled_build_ends_its_client(client: Client, tmp_path: Path) -> No
         build_image(HERE, SPEC, started, lambda: bool(pids))
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
+
+
+def test_secrets_and_inherited_values_are_named_and_never_shown() -> None:
+    spec = replace(SPEC, secrets={"ca": '/a,b"c/ca.pem', "apt": "/d"}, inherited=("HTTPS_PROXY",))
+    command = build_command(BuildClient("docker", NEW, buildx=True), spec)
+    assert command[command.index("HTTPS_PROXY") - 1] == "--build-arg"
+    given = [command[index + 1] for index, word in enumerate(command) if word == "--secret"]
+    assert given == ['id=ca,"src=/a,b""c/ca.pem"', "id=apt,src=/d"]

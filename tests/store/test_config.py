@@ -13,7 +13,15 @@ from cvl.store.config import Config, load_config
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project folder, with nothing set around it."""
-    for name in ("BASE_IMAGE", "BUILD_NETWORK", "GPUS", "PROGRESS", "RESULTS_GB", "SUPERSEDED_GB"):
+    for name in (
+        "BASE_IMAGE",
+        "BUILD_NETWORK",
+        "CA_BUNDLE",
+        "GPUS",
+        "PROGRESS",
+        "RESULTS_GB",
+        "SUPERSEDED_GB",
+    ):
         monkeypatch.delenv(f"CVL_{name}", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     (tmp_path / "config" / "cvl").mkdir(parents=True)
@@ -29,6 +37,17 @@ def user(tmp_path: Path, text: str) -> None:
 
 def test_without_any_file_there_are_the_defaults() -> None:
     assert load_config() == Config()
+
+
+def test_a_bundle_is_where_the_file_that_names_it_says(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project / "cvl.toml").write_text('ca_bundle = "company.pem"\n')
+    assert load_config().ca_bundle == str(project / "company.pem")
+    (project / "cvl.toml").write_text('ca_bundle = "/etc/company.pem"\n')
+    assert load_config().ca_bundle == "/etc/company.pem"
+    monkeypatch.setenv("CVL_CA_BUNDLE", "mine.pem")
+    assert load_config().ca_bundle == "mine.pem"
 
 
 def test_the_project_wins_over_the_user_key_by_key(project: Path, tmp_path: Path) -> None:

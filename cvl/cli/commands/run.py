@@ -81,6 +81,9 @@ def runner_params() -> list[click.Parameter]:
             shell_complete=files,
         ),
         click.option("--base-image", metavar="REF", help="Base image of builds."),
+        click.option(
+            "--ca-bundle", metavar="FILE", help="PEM file for builds and runs with a network."
+        ),
         *common_params(),
     ]
     holder: Any = lambda: None  # noqa: E731  (click keeps the options of a decorated function on it)
@@ -259,6 +262,7 @@ def settings_of(values: dict[str, Any], config: Config) -> Settings:
         engine=values["engine"] or config.engine,
         engine_named=values["engine"] is not None,
         trust=values["trust"],
+        ca_bundle=values["ca_bundle"] or config.ca_bundle,
         dry_run=values["dry_run"],
         explain=values["explain"],
     )
