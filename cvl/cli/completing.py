@@ -110,7 +110,8 @@ def run_command(
 
 def example_params(name: str, folders: tuple[str, ...]) -> list[click.Parameter]:
     """Every option that `cvl run NAME predict` takes from the example, its steps included."""
-    found = Catalog(folders, load_config().examples)
+    config = load_config()
+    found = Catalog(folders, config.examples, config.found_examples)
     manifest = found.find(name).manifest
     params = [*input_params(manifest), *output_params(manifest)]
     if isinstance(manifest, PipelineManifest):

@@ -72,7 +72,8 @@ def names_within(folders_given: Sequence[str], incomplete: str) -> Items:
     from cvl.ops.examples import Catalog
     from cvl.store.config import load_config
 
-    found = Catalog(folders_given, load_config().examples).examples
+    config = load_config()
+    found = Catalog(folders_given, config.examples, config.found_examples).examples
     return items(((name, found[name].source) for name in sorted(found)), incomplete)
 
 

@@ -22,6 +22,7 @@ MODEL = {
     "README.md",
     "example.yaml",
     "predict.py",
+    "requirements.lock",
     "requirements.txt",
     "samples/tune.wav",
 }
@@ -42,7 +43,7 @@ def test_into_the_examples_folder_where_there_is_one(
     assert (data["folder"], data["within_reach"]) == (str(folder), True)
     assert files_in(folder) == set(data["files"]) == files
     assert "@NAME@" not in "".join(path.read_text() for path in folder.iterdir() if path.is_file())
-    assert data["try"][0] == "cvl run mine test"
+    assert data["try"][0] == "cvl run mine test --examples examples"
     checked = envelope_of(bare("validate", "mine", "--json"), "validate")["data"]["examples"]
     assert [(v["folder"], v["good"]) for v in checked] == [(str(folder), True)]
     kind = "pipeline" if more else "model"
@@ -53,7 +54,7 @@ def test_here_when_there_is_none_with_a_hint_of_how_it_is_found(bare: Run, tmp_p
     result = bare("init", "mine")
     assert (result.returncode, result.stdout) == (0, f"{tmp_path}/mine\n")
     assert result.stderr.splitlines() == [
-        "cvl finds it with --examples ., or always when a cvl.toml says: "
+        "cvl finds it with --examples ., or always when your cvl.toml says: "
         f'examples = ["{tmp_path}"]',
         "try: cvl run mine test --examples .",
         "try: cvl run mine predict --audio mine/samples/tune.wav --examples .",

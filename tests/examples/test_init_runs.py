@@ -7,12 +7,24 @@ from pathlib import Path
 
 from tests.conftest import data_of, run_cvl
 
+# --examples says where it is, and that it is trusted.
+PREDICT = ("run", "mine", "predict", "--examples", "examples")
+TEST = ("run", "mine", "test", "--examples", "examples", "--json")
+
 
 def test_a_new_model_runs_at_once(example_env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     assert run_cvl(example_env, tmp_path, "init", "mine").returncode == 0
-    assert data_of(run_cvl(example_env, tmp_path, "run", "mine", "test", "--json"))["passed"]
-    words = ("run", "mine", "predict", "--audio", "examples/mine/samples/tune.wav", "--seed")
+    assert data_of(run_cvl(example_env, tmp_path, *TEST))["passed"]
+    words = (
+        "run",
+        "mine",
+        "predict",
+        *REACH,
+        "--audio",
+        "examples/mine/samples/tune.wav",
+        "--seed",
+    )
     seconds = []
     for seed, name, more in (("1", "a", ()), ("1", "b", ("--no-cache",)), ("2", "c", ())):
         result = run_cvl(example_env, tmp_path, *words, seed, "-o", f"{name}.wav", *more)
@@ -24,13 +36,31 @@ def test_a_new_model_runs_at_once(example_env: dict[str, str], tmp_path: Path) -
     assert same == again != other
 
 
+def test_a_new_model_runs_without_docker_too_and_gives_the_same(
+    example_env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "examples").mkdir()
+    assert run_cvl(example_env, tmp_path, "init", "mine").returncode == 0
+    words = (*PREDICT, "--audio", "examples/mine/samples/tune.wav")
+    heard = []
+    for engine in ("docker", "venv"):
+        name = f"{engine}.wav"
+        result = run_cvl(
+            example_env, tmp_path, *words, "--seed", "1", "--engine", engine, "-o", name
+        )
+        assert result.returncode == 0, result.stderr
+        with wave.open(str(tmp_path / name)) as stream:
+            heard.append(stream.readframes(stream.getnframes()))
+    assert heard[0] == heard[1]
+
+
 def test_its_bad_input_is_told_in_a_sentence(example_env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     assert run_cvl(example_env, tmp_path, "init", "mine").returncode == 0
     with wave.open(str(tmp_path / "8bit.wav"), "wb") as stream:
         stream.setparams((1, 1, 8000, 0, "NONE", "not compressed"))
         stream.writeframes(bytes(800))
-    result = run_cvl(example_env, tmp_path, "run", "mine", "predict", "--audio", "8bit.wav", "-q")
+    result = run_cvl(example_env, tmp_path, *PREDICT, "--audio", "8bit.wav", "-q")
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.splitlines() == [
         "error: the audio is not a WAV file of 16 bits: not 16 bits",
@@ -41,9 +71,20 @@ def test_its_bad_input_is_told_in_a_sentence(example_env: dict[str, str], tmp_pa
 def test_a_new_pipeline_runs_at_once(example_env: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
     assert run_cvl(example_env, tmp_path, "init", "mine", "--pipeline").returncode == 0
-    assert data_of(run_cvl(example_env, tmp_path, "run", "mine", "test", "--json"))["passed"]
+    assert data_of(run_cvl(example_env, tmp_path, *TEST))["passed"]
     picture = "examples/mine/samples/portrait.jpg"
-    words = ("run", "mine", "predict", "--text", "Hi", "--image", picture, "--talk.sway", "0")
+    words = (
+        "run",
+        "mine",
+        "predict",
+        *REACH,
+        "--text",
+        "Hi",
+        "--image",
+        picture,
+        "--talk.sway",
+        "0",
+    )
     data = data_of(run_cvl(example_env, tmp_path, *words, "-o", "me.mp4", "--json"))
     assert set(data["steps"]) == {"speech", "talk"}
     assert (tmp_path / "me.mp4").read_bytes()[4:8] == b"ftyp"

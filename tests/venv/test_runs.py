@@ -222,8 +222,9 @@ def test_gc_removes_the_environment_of_an_example_that_has_changed(
     (folder / "predict.py").write_text("changed = True\n")
     usage = data_of(run_cvl(environment, tmp_path, "df", "--json"))["usage"]
     assert [row["count"] for row in usage if row["kind"] == "environments"] == [1]
-    (item,) = data_of(run_cvl(environment, tmp_path, "gc", "--yes", "--json"))["items"]
-    assert (item["kind"], item["removed"]) == ("env", True)
+    gc = ("gc", "--superseded-gb", "0", "--yes", "--json")
+    (item,) = data_of(run_cvl(environment, tmp_path, *gc))["items"]
+    assert (item["kind"], item["removed"]) == ("environment", True)
     assert not list(tmp_path.glob("home/cache/envs/acts-*"))
 
 

@@ -32,7 +32,7 @@ def command(terminal: Terminal, name: str, pipeline: bool, folder: str | None) -
     if not made.within_reach:
         parent = os.path.dirname(made.folder)
         terminal.message(
-            f"cvl finds it with --examples {_shown(parent)}, or always when a cvl.toml says: "
+            f"cvl finds it with --examples {_shown(parent)}, or always when your cvl.toml says: "
             f"examples = [{json.dumps(parent)}]"
         )
     for line in tried:
@@ -56,7 +56,8 @@ def _commands(made: Written) -> list[str]:
         "model": f"--audio {sample}/tune.wav",
         "pipeline": f'--text "Hello" --image {sample}/portrait.jpg',
     }[made.kind]
-    reach = "" if made.within_reach else f" --examples {_shown(os.path.dirname(made.folder))}"
+    # Also where cvl finds it by itself: it is only run when somebody says that they trust it.
+    reach = f" --examples {_shown(os.path.dirname(made.folder))}"
     return [
         f"cvl run {made.name} test{reach}",
         f"cvl run {made.name} predict {given}{reach}",
