@@ -17,10 +17,7 @@ def test_a_new_model_runs_at_once(example_env: dict[str, str], tmp_path: Path) -
     assert run_cvl(example_env, tmp_path, "init", "mine").returncode == 0
     assert data_of(run_cvl(example_env, tmp_path, *TEST))["passed"]
     words = (
-        "run",
-        "mine",
-        "predict",
-        *REACH,
+        *PREDICT,
         "--audio",
         "examples/mine/samples/tune.wav",
         "--seed",
@@ -74,10 +71,7 @@ def test_a_new_pipeline_runs_at_once(example_env: dict[str, str], tmp_path: Path
     assert data_of(run_cvl(example_env, tmp_path, *TEST))["passed"]
     picture = "examples/mine/samples/portrait.jpg"
     words = (
-        "run",
-        "mine",
-        "predict",
-        *REACH,
+        *PREDICT,
         "--text",
         "Hi",
         "--image",
