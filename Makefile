@@ -31,7 +31,7 @@ test-examples: $(VENV)/ready-test
 
 faults: $(VENV)/ready-test
 	$(RUN) -m tests.support.packages
-	CVL_TEST_FULL=1 $(RUN) -m pytest tests/faults tests/store tests/machine
+	CVL_TEST_FULL=1 $(RUN) -m pytest tests/faults tests/store tests/machine tests/venv
 
 check: $(VENV)/ready-test
 	$(VENV)/bin/ruff check .

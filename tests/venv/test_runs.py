@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import data_of, run_cvl
+from tests.venv.conftest import begin
 from tests.support.venvs import alive, eventually, write_example, write_wheel
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 READ_WHEEL = "import cvl_test_wheel; text = cvl_test_wheel.WORD"
 DAEMON = (
     "import os, subprocess, sys; "
@@ -26,54 +26,6 @@ DAEMON = (
     "text = str(daemon.pid)"
 )
 WAIT = f"{DAEMON}; print('pid', daemon.pid, flush=True); ctx.progress(1, 2); daemon.wait()"
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A machine without an engine, without a network, and with a CVL_HOME of the test's own."""
-    dropped = ("CVL_", "DOCKER_", "HF_", "XDG_", "UV_", "PIP_")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
-    return {
-        **kept,
-        "CVL_HOME": str(tmp_path / "home"),
-        "CVL_EXAMPLES": str(tmp_path / "mine"),
-        "DOCKER_HOST": f"unix://{tmp_path}/no.sock",
-        "PYTHONPATH": str(REPOSITORY),
-        "COLUMNS": "80",
-        "UV_FIND_LINKS": str(tmp_path / "wheels"),
-        "UV_CACHE_DIR": str(tmp_path / "uv"),
-        "UV_OFFLINE": "1",
-    }
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left(tmp_path: Path) -> Iterator[None]:
-    """No process, work folder, staging folder, note of a process or lock of a run."""
-    yield
-    patterns = ("home/cache/work/*", ".cvl-staging-*", "home/state/processes/*",
-                "home/state/locks/run/*.lock")  # fmt: skip
-    assert [path for pattern in patterns for path in tmp_path.glob(pattern)] == []
-    assert [pid for pid in processes_of(tmp_path) if alive(pid)] == []
-
-
-def processes_of(folder: Path) -> list[int]:
-    """Processes whose command line or environment names the test's own folder."""
-    wanted = f"CVL_CONTROL={folder}/home/".encode()
-    found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if wanted in (path / "environ").read_bytes():
-                found.append(int(path.name))
-        except OSError:
-            continue
-    return found
-
-
-def begin(environment: dict[str, str], folder: Path, *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "cvl", "run", *words], env=environment, cwd=folder, text=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
 
 
 def logged(folder: Path) -> str:
