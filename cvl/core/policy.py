@@ -7,8 +7,6 @@ entry breaks torch; an image's own LD_PRELOAD or NVIDIA_VISIBLE_DEVICES acts unl
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
-
 from cvl.core.container import ContainerSpec, EngineFacts, Mount
 from cvl.core.dockerfile import BUNDLE_VARIABLES
 from cvl.core.plan import AUTHORITIES, CONTAINER, Layout, Placement, StepSpec, host_layout
@@ -107,8 +105,7 @@ def environment(spec: StepSpec, placement: Placement, layout: Layout = CONTAINER
         del values["HF_HUB_OFFLINE"], values["TRANSFORMERS_OFFLINE"]
         values.update(placement.proxies)
         if placement.ca_bundle:
-            copy = PurePosixPath(placement.work, AUTHORITIES.name)
-            seen = AUTHORITIES if layout is CONTAINER else copy
+            seen = AUTHORITIES if layout is CONTAINER else placement.ca_bundle
             values.update(dict.fromkeys(BUNDLE_VARIABLES, str(seen)))
     return values
 

@@ -1,10 +1,11 @@
-"""A command inside a container that runs, through the docker client: it knows all there is to know
-about terminals. Any client will do."""
+"""A command where a step ran. Inside a container, through the docker client: it knows all there is
+to know about terminals, and any client will do. On the host, a process like any other."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import termios
@@ -31,10 +32,43 @@ def enter_container(
     """Run `command` to its end, or until `cancelled`; its exit code. See Enterable."""
     environment = {**os.environ, "DOCKER_HOST": endpoint.url}
     environment.pop("DOCKER_CONTEXT", None)
+    command = (_client(), "exec", *_options(terminal), container, *command)
+    return _run(command, environment, None, terminal, cancelled, output)
+
+
+def enter_process(
+    environment: dict[str, str],
+    folder: str,
+    command: tuple[str, ...],
+    *,
+    terminal: bool,
+    cancelled: Cancelled,
+    output: Callable[[bytes], None] | None,
+) -> int:
+    """The same for a step of this machine. On a terminal, Ctrl-C is for what runs there alone."""
+    if not terminal:
+        return _run(command, environment, folder, terminal, cancelled, output)
+    kept = signal.signal(signal.SIGINT, lambda number, frame: None)
+    try:
+        shown = {**environment, "TERM": os.environ.get("TERM", "")}
+        return _run(command, shown, folder, terminal, cancelled, output)
+    finally:
+        signal.signal(signal.SIGINT, kept)
+
+
+def _run(
+    command: tuple[str, ...],
+    environment: dict[str, str],
+    folder: str | None,
+    terminal: bool,
+    cancelled: Cancelled,
+    output: Callable[[bytes], None] | None,
+) -> int:
     with _as_it_was(terminal):
         process = subprocess.Popen(
-            [_client(), "exec", *_options(terminal), container, *command],
+            command,
             env=environment,
+            cwd=folder,
             stdin=None if terminal else subprocess.DEVNULL,
             stdout=None if output is None else subprocess.PIPE,
             stderr=None if output is None else subprocess.STDOUT,

@@ -30,6 +30,7 @@ from cvl.core.container import (
 )
 from cvl.core.dockerfile import BUNDLE
 from cvl.engine import supervisor
+from cvl.engine.enter import enter_process
 from cvl.engine.environment import (
     Environment,
     made_now,
@@ -153,6 +154,22 @@ class VenvEngine:
         run = self._runs.get(container)
         if run is not None:
             run.say("K\n")
+
+    def enter(
+        self,
+        container: str,
+        command: tuple[str, ...],
+        *,
+        terminal: bool,
+        cancelled: Cancelled,
+        output: Callable[[bytes], None] | None,
+    ) -> int:
+        """See Enterable: with the variables and in the folder that the process would have."""
+        spec = next(spec for folder, spec in self._known() if folder.name == container)
+        values, folder = spec["environment"], spec["working_dir"]
+        return enter_process(
+            values, folder, command, terminal=terminal, cancelled=cancelled, output=output
+        )
 
     def remove(self, container: str) -> None:
         """End whatever still runs of it, then forget it."""

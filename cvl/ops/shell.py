@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets as random
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from cvl.core import owner as labels
 from cvl.core.container import ContainerSpec
 from cvl.core.manifest import InputSpec, Manifest, ModelManifest
-from cvl.core.plan import CONTAINER, Placement, input_file_name, request_for
+from cvl.core.plan import CONTAINER, Placement, host_layout, input_file_name, request_for
 from cvl.core.policy import container_for
 from cvl.engine.protocol import Enterable
 from cvl.errors import CvlError, EngineError, InputError, StepError
@@ -33,7 +34,8 @@ from cvl.store.staging import check_file, stage
 STAY = ("sleep", "infinity")
 SHELL = "command -v bash >/dev/null && exec bash; exec sh"
 REQUEST = "request.json"
-AGAIN = f"python predict.py < {CONTAINER.scratch / REQUEST}"
+ON_HOST = "venv:"
+"""What ids of environments begin with."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ def open_shell(session: Session, catalog: Catalog, wanted: Wanted) -> Visited:
     """Set up where a step ran, let the caller in, and remove it all on every way out."""
     run = find_run(session, wanted.run).id
     kept = read_step(session.dirs.runs / run, run, wanted.step)
+    session = _where(session, kept)
     engine = session.engine
     if not isinstance(engine, Enterable):
         raise EngineError("there is no shell in this kind of engine", code="no_shell")
@@ -71,9 +74,10 @@ def open_shell(session: Session, catalog: Catalog, wanted: Wanted) -> Visited:
     reap_quietly(session)
     image = _image(session, catalog, kept)
     command = ("sh", "-c", SHELL if wanted.command is None else wanted.command)
-    with _container(session, catalog, kept, image, wanted.gpus) as container:
+    with _container(session, catalog, kept, image, wanted.gpus) as (container, request):
         if wanted.command is None:
-            session.report.message(f"{kept.step} of {run}; to run it again in there: {AGAIN}")
+            again = f"python predict.py < {shlex.quote(request)}"
+            session.report.message(f"{kept.step} of {run}; to run it again in there: {again}")
         status = engine.enter(
             container,
             command,
@@ -83,6 +87,12 @@ def open_shell(session: Session, catalog: Catalog, wanted: Wanted) -> Visited:
         )
         session.cancel.check()
     return Visited(run, kept.step, kept.example, image, status)
+
+
+def _where(session: Session, kept: KeptStep) -> Session:
+    """The session on the engine that the step ran in."""
+    images = session.records.images_of(kept.context)
+    return session.on_host() if any(image.startswith(ON_HOST) for image in images) else session
 
 
 def _image(session: Session, catalog: Catalog, kept: KeptStep) -> str:
@@ -109,26 +119,33 @@ def _model(manifest: Manifest) -> ModelManifest:
 @contextlib.contextmanager
 def _container(
     session: Session, catalog: Catalog, kept: KeptStep, image: str, gpus: str | None
-) -> Iterator[str]:
-    """A started container, hardened like that of the step, which waits; removed with its folder."""
+) -> Iterator[tuple[str, str]]:
+    """A started container, hardened like that of the step, which waits, and the request of the step
+    as seen in it; removed with its folder. On the host there is nothing that has to wait."""
     with _folder(session) as (name, work), _gpus(session, catalog, kept, gpus) as uuids:
         uid, gid, groups = this_user()
         placed = Placement(name, uid, gid, groups, str(work), str(inside_folder()), kept.jit, uuids)
         lay_out(session, placed)
         restage(session, kept, work / "inputs")
-        request = json.dumps(request_for(kept.spec(), {}))
+        layout = host_layout(placed) if session.is_host else CONTAINER
+        request = json.dumps(request_for(kept.spec(), {}, layout))
         (work / "scratch" / REQUEST).write_text(request)
         spec = _specification(session, kept, placed, image)
         try:
             session.engine.create(spec)
-            session.engine.start(spec.name, b"", lambda chunk: None)
-            session.cancel.check()
-            if not session.engine.state(spec.name).running:
-                raise StepError(f"{kept.step}: the image has no `{STAY[0]}` to wait with")
-            yield spec.name
+            if not session.is_host:
+                _start(session, kept, spec.name)
+            yield spec.name, str(layout.scratch / REQUEST)
         finally:
             with contextlib.suppress(CvlError):
                 session.engine.remove(spec.name)
+
+
+def _start(session: Session, kept: KeptStep, container: str) -> None:
+    session.engine.start(container, b"", lambda chunk: None)
+    session.cancel.check()
+    if not session.engine.state(container).running:
+        raise StepError(f"{kept.step}: the image has no `{STAY[0]}` to wait with")
 
 
 def _specification(

@@ -213,3 +213,21 @@ def test_a_step_sees_the_gpus_that_are_leased_to_it_and_no_others(
     data_of(run_cvl({**environment, **leases}, tmp_path, *words))
     device = "cuda" if expected else "cpu"
     assert (tmp_path / "result.txt").read_text() == f"{expected} {device}"
+
+
+def test_a_shell_is_opened_where_a_step_ran_with_its_inputs(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    act = "import os; (Path(os.environ['TMPDIR']) / 'seen').write_text(text); assert text != 'no'"
+    write_example(tmp_path / "mine" / "acts", act=act)
+    failed = run_cvl(environment, tmp_path, "run", "acts", "predict", "--text", "no")
+    assert failed.returncode == 1
+    line = (
+        'python -c "import sys; print(sys.prefix)"; pwd; '
+        "python predict.py < $TMPDIR/request.json > /dev/null 2>&1; cat $TMPDIR/seen; exit 5"
+    )
+    shell = run_cvl(environment, tmp_path, "shell", "last", "--command", line, "--json")
+    assert shell.returncode == 5
+    prefix, folder, seen = envelope(shell)["data"]["output"].split()
+    (made,) = tmp_path.glob("home/cache/envs/acts-*")
+    assert (prefix, folder, seen) == (str(made), f"{made}/app", "no")
