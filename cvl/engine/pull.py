@@ -13,7 +13,7 @@ from docker.utils import kwargs_from_env
 from cvl.engine.docker import refused
 from cvl.engine.endpoint import Endpoint
 from cvl.engine.protocol import BuildProgress, Cancelled, OnBuild
-from cvl.errors import EngineError
+from cvl.errors import CvlError, DiskFullError, EngineError
 
 # Between two lines of a pull, which come several times a second while anything arrives.
 PULL_TIMEOUT_S = 120
@@ -27,13 +27,26 @@ def pull_image(
     try:
         _pull(endpoint, reference, on_progress, cancelled)
     except APIError as error:
-        raise refused(str(error.explanation or error), endpoint) from error
+        raise _named(reference, str(error.explanation or error), endpoint) from error
     except (DockerException, requests.exceptions.RequestException, OSError) as error:
         raise EngineError(
             f"{reference} could not be pulled: the connection to the Docker engine broke",
             hint="run: cvl doctor",
             code="engine_timeout",
         ) from error
+
+
+def _named(reference: str, text: str, endpoint: Endpoint) -> CvlError:
+    found = refused(text, endpoint)
+    return found if isinstance(found, DiskFullError) else _cannot(reference, text)
+
+
+def _cannot(reference: str, why: str) -> EngineError:
+    return EngineError(
+        f"{reference} cannot be pulled: {why.strip()}",
+        hint="check the network, the name, and docker login",
+        code="pull_failed",
+    )
 
 
 def _pull(endpoint: Endpoint, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> None:
@@ -45,11 +58,7 @@ def _pull(endpoint: Endpoint, reference: str, on_progress: OnBuild, cancelled: C
         if cancelled():
             return
         if "error" in line:
-            raise EngineError(
-                f"{reference} cannot be pulled: {line['error']}",
-                hint="check the name in the manifest, and docker login",
-                code="pull_failed",
-            )
+            raise _cannot(reference, str(line["error"]))
         status = str(line.get("status", ""))
         if "id" in line:
             layers[line["id"]] = status in PULLED

@@ -74,15 +74,33 @@ def _problem(session: Session, example: Example, manifest: ModelManifest) -> Eng
     if problem is not None or manifest.image:
         return problem
     # Asking for the image is one call; looking for a client that can build starts programs.
-    if existing_image(session, manifest, context_of(session, manifest, example.folder)):
+    context = context_of(session, manifest, example.folder)
+    if existing_image(session, manifest, context):
         return None
-    if session.engine.can_build():
-        return None
-    return EngineError(
-        f"there is no image of {manifest.name}, and no docker client that could build it",
-        hint="run: cvl doctor",
-        code="no_builder",
-    )
+    if not session.engine.can_build():
+        return EngineError(
+            f"there is no image of {manifest.name}, and no docker client that could build it",
+            hint="run: cvl doctor",
+            code="no_builder",
+        )
+    if "venv" in manifest.engines and context.base_image:
+        return _base_problem(session, context.base_image)
+    return None  # whatever else there is, the build says
+
+
+def _base_problem(session: Session, base: str) -> EngineError | None:
+    """Why the base image of a build cannot be had, when there is another engine to go to; asked
+    once. It is pulled here: a build would do that next."""
+    if base not in session.base_problems:
+        session.base_problems[base] = None
+        try:
+            if session.engine.image_id(base) is None:
+                session.report.message(f"docker: pulling the base image {base}")
+                session.engine.pull(base, lambda progress: None, lambda: session.cancel.requested)
+                session.cancel.check()
+        except EngineError as error:
+            session.base_problems[base] = error
+    return session.base_problems[base]
 
 
 def _with_hint(error: EngineError, more: str) -> EngineError:

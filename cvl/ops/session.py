@@ -57,6 +57,8 @@ class Session:
     """It was named on this very command line, not by a file that may have come with a folder."""
     trust: bool = False
     """The user trusts examples that were found where they work."""
+    base_problems: dict[str, EngineError | None] = field(default_factory=dict)
+    """Base image -> why it cannot be had; None when it can."""
     _told: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     parent: Session | None = None

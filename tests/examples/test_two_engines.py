@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from cvl.core.media import inspect
-from tests.conftest import data_of, run_cvl
+from tests.conftest import data_of, environment_for, run_cvl
 from tests.examples.conftest import EXAMPLES, REPOSITORY, SAMPLE
+from tests.support import engine as engines
 from tests.support import processes
 
 ENGINES = ("docker", "venv")
@@ -124,4 +125,21 @@ def test_make_demo_on_a_machine_with_neither_docker_nor_ffmpeg(
     assert "engine: venv, because no Docker engine answers" in result.err
     with target.open("rb") as stream:
         info = inspect(stream, os.path.getsize(target))
+    assert (info.video_codec, info.audio_codec, info.faststart) == ("h264", "aac", True)
+
+
+def test_the_demo_with_an_engine_that_has_no_images_and_no_registry_says_why_it_took_venv(
+    tmp_path: Path,
+) -> None:
+    bare = engines.start(tmp_path / "bare", namespace=True, hook=False)
+    try:
+        environment = environment_for(bare, tmp_path / "home")
+        result = run_cvl(environment, tmp_path, "demo")
+    finally:
+        bare.stop()
+    assert result.returncode == 0, result.stderr
+    why = "engine: venv, because debian:bookworm-slim cannot be pulled: "
+    assert sum(line.startswith(why) for line in result.stderr.splitlines()) == 1
+    with (tmp_path / "demo.mp4").open("rb") as stream:
+        info = inspect(stream, (tmp_path / "demo.mp4").stat().st_size)
     assert (info.video_codec, info.audio_codec, info.faststart) == ("h264", "aac", True)
