@@ -264,7 +264,10 @@ def _failure(text: str) -> BuildError | DiskFullError:
         hint = "the wheels are downloaded once: connect to the network and run it again"
         return BuildError(message, hint=hint, code="wheels_unreachable")
     if any(word in low for word in NO_WHEEL):
-        hint = f"there are no wheels for {platform_tag()}: use another Python, or --engine docker"
+        hint = (
+            f"there are no wheels for {platform_tag()}: use another Python, or --engine docker; "
+            "--trust builds them from source, which runs code of the packages"
+        )
         return BuildError(message, hint=hint, code="no_wheel")
     return BuildError(message)
 

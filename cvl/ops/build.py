@@ -131,4 +131,5 @@ def _build(
             return session.engine.build(spec, on_progress, lambda: session.cancel.requested)
         except BuildError as error:
             session.cancel.check()
-            raise BuildError(f"{manifest.name}: {error.message}", hint=error.hint) from error
+            message = f"{manifest.name}: {error.message}"
+            raise BuildError(message, hint=error.hint, code=error.code) from error

@@ -4,7 +4,9 @@ of them."""
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import tarfile
 import time
 import zipfile
 from dataclasses import dataclass, field
@@ -65,6 +67,55 @@ def write_wheel(folder: Path, name: str = "cvl_test_wheel") -> str:
             f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/RECORD,,\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return f"{name.replace('_', '-')}==1.0 --hash=sha256:{digest}\n"
+
+
+BACKEND = """\
+import os, pathlib, zipfile
+NAME = "{name}"
+FILES = {{
+    "/METADATA": ["Metadata-Version: 2.1", "Name: " + NAME, "Version: 1.0", ""],
+    "/WHEEL": ["Wheel-Version: 1.0", "Root-Is-Purelib: true", "Tag: py3-none-any", ""],
+    "/RECORD": [],
+}}
+def get_requires_for_build_wheel(settings=None): return []
+def build_wheel(folder, settings=None, metadata=None):
+    pathlib.Path({marker!r}).touch()
+    info = NAME + "-1.0.dist-info"
+    path = NAME + "-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, path), "w") as wheel:
+        wheel.writestr(NAME + ".py", "WORD = 'built from source'")
+        for file, lines in FILES.items():
+            wheel.writestr(info + file, "\\n".join(lines))
+    return path
+"""
+PROJECT = """\
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "{name}"
+version = "1.0"
+"""
+
+
+def write_sdist(folder: Path, marker: Path, name: str = "cvl_test_source") -> str:
+    """A package without a wheel, whose build leaves `marker`; returns the line of a lock that asks
+    for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, top = folder / f"{name}-1.0.tar.gz", f"{name}-1.0"
+    files = {
+        "backend.py": BACKEND.format(name=name, marker=str(marker)),
+        "pyproject.toml": PROJECT.format(name=name),
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+    }
+    with tarfile.open(path, "w:gz") as archive:
+        for file, text in files.items():
+            entry = tarfile.TarInfo(f"{top}/{file}")
+            entry.size = len(text.encode())
+            archive.addfile(entry, io.BytesIO(text.encode()))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return f"{name.replace('_', '-')}==1.0 --hash=sha256:{digest}\n"
 

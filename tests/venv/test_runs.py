@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import data_of, run_cvl
 from tests.venv.conftest import begin
-from tests.support.venvs import alive, eventually, write_example, write_wheel
+from tests.support.venvs import alive, eventually, write_example, write_sdist, write_wheel
 
 READ_WHEEL = "import cvl_test_wheel; text = cvl_test_wheel.WORD"
 DAEMON = (
@@ -68,6 +68,23 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(
     assert envelope(result)["error"]["code"] == "build_failed"
     assert "hash" in envelope(result)["error"]["message"].lower()
     assert not (tmp_path / "result.txt").exists()
+
+
+def test_what_has_no_wheel_is_built_only_for_those_who_trust_it(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    marker = tmp_path / "code of the package ran"
+    lock = write_sdist(tmp_path / "wheels", marker)
+    act = "import cvl_test_source; text = cvl_test_source.WORD"
+    write_example(tmp_path / "mine" / "acts", act=act, lock=lock)
+    run = ("run", "acts", "predict", "--engine", "venv", "--json")
+    refused = run_cvl(environment, tmp_path, *run)
+    assert (refused.returncode, envelope(refused)["error"]["code"]) == (1, "no_wheel")
+    assert "--trust" in envelope(refused)["error"]["hint"]
+    assert not marker.exists() and not (tmp_path / "result.txt").exists()
+    data_of(run_cvl(environment, tmp_path, *run, "--trust"))
+    assert marker.exists()
+    assert (tmp_path / "result.txt").read_text() == "built from source"
 
 
 def test_eight_processes_that_need_an_absent_environment_make_it_once(
