@@ -46,6 +46,7 @@ from cvl.errors import BuildError, EngineError
 END_S = 15.0
 LOG_S = 5.0
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+IDENTITY = "venv:"
 LOCALE = ("LANG", "LC_ALL", "LC_CTYPE")
 
 
@@ -78,11 +79,11 @@ class VenvEngine:
 
     def build(self, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled) -> str:
         """Make the environment of a context. The caller holds the lock of that context."""
-        identity = f"venv:{spec.labels[labels.CONTEXT]}"
+        identity = f"{IDENTITY}{spec.labels[labels.CONTEXT]}"
 
         def marker() -> dict[str, object]:
             return {
-                "tag": spec.tag, "id": identity, "labels": spec.labels,
+                "tag": _tagged(spec.tag), "id": identity, "labels": spec.labels,
                 "python": platform_tag(), "made": made_now(),
             }  # fmt: skip
 
@@ -112,9 +113,9 @@ class VenvEngine:
 
     def create(self, spec: ContainerSpec) -> str:
         """Write down what is to run: whoever finds the folder can tell whose it is."""
-        environment = next((e for e in self._all() if e.id == spec.image), None)
+        environment = self._environment(spec.image)
         if environment is None:
-            raise EngineError(f"there is no environment {spec.image}", code="no_environment")
+            raise EngineError(f"no such image: {spec.image}", code="no_environment")
         folder = self._processes / spec.name
         try:
             folder.mkdir(mode=0o700, parents=True)
@@ -122,28 +123,25 @@ class VenvEngine:
             part = folder / ".spec.json"
             part.write_text(text)
             part.replace(folder / "spec.json")
+        except FileExistsError as error:
+            raise EngineError(f"the name {spec.name} is in use") from error
         except OSError as error:
             raise EngineError(f"cannot use {folder}: {error.strerror}") from error
         return spec.name
 
     def start(self, container: str, stdin: bytes, on_log: OnLog) -> VenvRun:
-        run = VenvRun(self._processes / container, stdin, on_log, self._warn)
+        run = VenvRun(self._process(container), stdin, on_log, self._warn)
         self._runs[container] = run
         return run
 
     def state(self, container: str) -> ContainerState:
-        folder = self._processes / container
-        run = self._runs.get(container)
-        if run is None or not run.wait(0):
-            return ContainerState(run is not None, 0, False, "", started=run is not None)
-        try:
-            data = json.loads((folder / "state.json").read_text())
-            return ContainerState(
-                False, int(data["exit_code"]), bool(data["oom_killed"]), "", started=True
-            )
-        except (OSError, ValueError, KeyError):
-            why = "what watches over its process was killed"
-            return ContainerState(False, 137, False, why, started=True)
+        """Of what another process started, its folder tells."""
+        folder, run = self._process(container), self._runs.get(container)
+        running = _supervisor(folder) > 0 if run is None else not run.wait(0)
+        started = run is not None or (folder / "pid").exists()
+        if running or not started:
+            return ContainerState(running, 0, False, "", started=started)
+        return _end_of(folder)
 
     def stop(self, container: str, grace_s: float) -> None:
         run = self._runs.get(container)
@@ -202,19 +200,37 @@ class VenvEngine:
     def remove_image(self, reference: str) -> None:
         found = self._environment(reference)
         if found is None:
-            remove_environment(self._folder(reference))
+            self._remove_half(reference)
             return
         if any(spec["image"] == found.id for _, spec in self._known()):
             hint = "cvl ps shows by which run"
             raise EngineError(f"{reference} is in use", hint=hint, code="image_in_use")
         remove_environment(found.folder)
 
+    def _remove_half(self, reference: str) -> None:
+        """What an interrupted making left, by its tag or the name of its folder. A whole one that
+        has this name is another's."""
+        names = (_folder_name(reference), reference)
+        for folder in _folders(self._envs):
+            if folder.name in names and read_environment(folder) is None:
+                remove_environment(folder)
+
     def _folder(self, tag: str) -> Path:
-        """cvl/tts:0123... is envs/tts-0123..."""
-        return self._envs / tag.rpartition("/")[2].replace(":", "-")
+        return self._envs / _folder_name(tag)
+
+    def _process(self, container: str) -> Path:
+        """Folder of what was created and is not removed."""
+        folder = self._processes / container
+        if not (folder / "spec.json").is_file():
+            raise EngineError(f"no such container: {container}")
+        return folder
 
     def _environment(self, reference: str) -> Environment | None:
-        return read_environment(self._folder(reference))
+        """By its tag or its id."""
+        if reference.startswith(IDENTITY):
+            return next((e for e in self._all() if e.id == reference), None)
+        found = read_environment(self._folder(reference))
+        return found if found and found.tag == _tagged(reference) else None
 
     def _all(self) -> Iterator[Environment]:
         for folder in _folders(self._envs):
@@ -323,6 +339,18 @@ def _process_spec(spec: ContainerSpec, environment: Environment) -> dict[str, An
     }
 
 
+def _end_of(folder: Path) -> ContainerState:
+    """How a process ended, as its supervisor wrote it down."""
+    try:
+        data = json.loads((folder / "state.json").read_text())
+        return ContainerState(
+            False, int(data["exit_code"]), bool(data["oom_killed"]), "", started=True
+        )
+    except (OSError, ValueError, KeyError):
+        why = "what watches over its process was killed"
+        return ContainerState(False, 137, False, why, started=True)
+
+
 def _supervisor(folder: Path) -> int:
     """Pid of the supervisor that works for this folder; 0 when it is gone."""
     try:
@@ -362,6 +390,15 @@ def _folders(parent: Path) -> list[Path]:
 
 def _size(folder: Path) -> int:
     return sum(p.lstat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
+
+
+def _folder_name(tag: str) -> str:
+    """cvl/tts:0123... is in tts-0123..."""
+    return _tagged(tag).rpartition("/")[2].replace(":", "-")
+
+
+def _tagged(reference: str) -> str:
+    return reference if ":" in reference.rpartition("/")[2] else f"{reference}:latest"
 
 
 def _carries(has: dict[str, str], wanted: dict[str, str]) -> bool:

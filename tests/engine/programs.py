@@ -1,13 +1,15 @@
-"""Programs in two tongues: Python source for a container, and a function for the fake engine."""
+"""Programs in two tongues: Python source for a process, and a function for the fake engine."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from cvl.engine.fake import FakeContainer, Program
 
+ACT, OUT = "CVL_TEST_ACT", "CVL_TEST_OUT"
 LINES = 3000
 BULK = 5 << 20
 
@@ -58,13 +60,14 @@ def _write(container: FakeContainer) -> int:
     return 0
 
 
+# Not print: the stop may come while it is at work, and it cannot be called by a handler then.
 LISTEN = """
-import signal, sys
+import os, signal, sys
 def end(signum, frame):
-    print(" bye", end="", flush=True)
+    os.write(1, b" bye")
     sys.exit(7)
 signal.signal(signal.SIGTERM, end)
-print("ready", end="", flush=True)
+os.write(1, b"ready")
 while True: signal.pause()
 """
 DEAF = """
@@ -95,6 +98,21 @@ ACTS: dict[str, Act] = {
 def command(act: str) -> tuple[str, ...]:
     """argv of an act in a container; its last word names the act."""
     return ("python", "-u", "-c", ACTS[act].source, act)
+
+
+def environment(act: str, folder: Path) -> dict[str, str]:
+    """What predict() reads. folder: what a container has at /out."""
+    return {ACT: act, OUT: str(folder)}
+
+
+def predict() -> str:
+    """predict.py of an environment that knows every act."""
+    sources = {name: act.source for name, act in ACTS.items()}
+    return f"""\
+import os
+source = {sources!r}[os.environ[{ACT!r}]]
+exec(source.replace("/out", os.environ[{OUT!r}]), {{"__name__": "__main__"}})
+"""
 
 
 def play(container: FakeContainer) -> int:

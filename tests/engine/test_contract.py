@@ -1,4 +1,4 @@
-"""What every engine promises, shown on the fake and on Docker alike."""
+"""What every engine promises, shown on the fake, on Docker and on virtual environments alike."""
 
 from __future__ import annotations
 
@@ -16,22 +16,29 @@ import pytest
 from cvl.core.container import ContainerSpec, Mount
 from cvl.engine.fake import FakeEngine
 from cvl.engine.protocol import Engine, Run
+from cvl.engine.venv import VenvEngine
 from cvl.errors import EngineError
-from tests.engine.programs import BULK, LINES, command, play
+from tests.engine.programs import BULK, LINES, command, environment, play, predict
 from tests.support import engine as engines
 from tests.support.images import PYTHON
+from tests.support.venvs import Host
 
 END_S = 60
 MIB = 1 << 20
 LABEL = "org.cvl-test.contract"
+DOCKER = pytest.param("docker", marks=pytest.mark.docker)
+IDENTITIES = {"fake": "sha256:", "docker": "sha256:", "venv": "venv:"}
+"""What an image's id begins with."""
 
 
 @dataclass
 class Bench:
-    """An engine, and the containers that a test makes on it."""
+    """An engine, and the containers that a test makes on it. folder: what they have at /out;
+    identity: what the id of an image begins with."""
 
     engine: Engine
     folder: Path
+    identity: str
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     made: list[str] = field(default_factory=list)
 
@@ -43,7 +50,7 @@ class Bench:
             "working_dir": "/",
             "user": f"{os.getuid()}:{os.getgid()}",
             "groups": (),
-            "environment": {},
+            "environment": environment(act, self.folder),
             "labels": {LABEL: self.mark},
             "mounts": (Mount(str(self.folder), "/out", read_only=False),),
             "tmpfs": {},
@@ -111,10 +118,23 @@ def docker(engine: engines.Engine) -> Engine:
     return DockerEngine(Endpoint(engine.host, "the tests"))
 
 
-@pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """An environment that stands for the image."""
+    host = Host(tmp_path_factory.mktemp("venv"))
+    host.build(predict(), f"{PYTHON}:latest")
+    return host
+
+
+@pytest.fixture
+def venv(host: Host) -> Engine:
+    return host.another()
+
+
+@pytest.fixture(params=["fake", DOCKER, "venv"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     engine: Engine = request.getfixturevalue(request.param)
-    bench = Bench(engine, tmp_path)
+    bench = Bench(engine, tmp_path, IDENTITIES[request.param])
     yield bench
     for container in bench.made:
         engine.remove(container)
@@ -128,7 +148,7 @@ def test_create_does_not_run_anything(bench: Bench) -> None:
     assert not (bench.folder / "made").exists()
 
 
-def test_what_a_program_writes_into_a_mount_is_on_the_host_at_its_end(bench: Bench) -> None:
+def test_what_a_program_writes_is_on_the_host_at_its_end(bench: Bench) -> None:
     assert bench.start("write").exit_code() == 0
     assert (bench.folder / "made").read_text() == "made"
 
@@ -256,29 +276,53 @@ def test_the_state_of_a_removed_container_cannot_be_told(bench: Bench) -> None:
         bench.engine.state(container)
 
 
+def test_a_removed_container_cannot_be_started(bench: Bench) -> None:
+    container = bench.create("write")
+    bench.engine.remove(container)
+    with pytest.raises(EngineError, match=r"(?i)no such container"):
+        bench.engine.start(container, b"", lambda chunk: None)
+    assert not (bench.folder / "made").exists()
+
+
 def test_an_unknown_image_has_no_id(bench: Bench) -> None:
     assert bench.engine.image_id("cvl-test/nobody-made-this") is None
     known = bench.engine.image_id(PYTHON)
     assert known is not None
-    assert known.startswith("sha256:")
+    assert known.startswith(bench.identity)
     assert bench.engine.image_id(known) == known
     assert bench.engine.image_id(f"{PYTHON}:latest") == known
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"image": "cvl-test/nobody-made-this"}, "(?i)no such image"),
-        ({"mounts": (Mount("/nobody-made-this", "/out", read_only=True),)}, "."),
-    ],
-    ids=["image", "mount"],
+    "image",
+    ["cvl-test/nobody-made-this", "cvl-test/python:nobody", "cvl-test-nobody/python"],
+    ids=["name", "tag", "repository"],
 )
-def test_a_container_of_what_is_not_there_is_refused(
-    changes: dict[str, Any], says: str, bench: Bench
-) -> None:
-    with pytest.raises(EngineError, match=says):
-        bench.create("write", **changes)
+def test_a_container_of_an_image_that_is_not_there_is_refused(bench: Bench, image: str) -> None:
+    with pytest.raises(EngineError, match=r"(?i)no such image"):
+        bench.create("write", image=image)
+    assert bench.engine.image_id(image) is None
     assert bench.found() == set()
+
+
+@pytest.mark.parametrize("bench", ["fake", DOCKER], indirect=True)
+def test_a_mount_of_what_is_not_there_is_refused(bench: Bench) -> None:
+    """A process of this machine sees its files as they are: there is nothing to mount."""
+    with pytest.raises(EngineError):
+        bench.create("write", mounts=(Mount("/nobody-made-this", "/out", read_only=True),))
+    assert bench.found() == set()
+
+
+def test_a_container_is_made_of_an_image_by_its_id_too(bench: Bench) -> None:
+    identity = bench.engine.image_id(PYTHON)
+    assert bench.create("write", image=identity)
+    assert len(bench.found()) == 1
+
+
+def test_to_remove_an_image_that_is_not_there_changes_nothing(bench: Bench) -> None:
+    known = bench.engine.image_id(PYTHON)
+    bench.engine.remove_image("cvl-test-nobody/python")
+    assert bench.engine.image_id(PYTHON) == known
 
 
 def test_a_name_that_is_taken_is_refused(bench: Bench) -> None:
@@ -322,6 +366,9 @@ def engine_image(request: pytest.FixtureRequest) -> Callable[[Engine], str]:
     def make(engine: Engine) -> str:
         if isinstance(engine, FakeEngine):
             engine.add_image(name)
+        elif isinstance(engine, VenvEngine):
+            host: Host = request.getfixturevalue("host")
+            host.build(predict(), name, hashlib.sha256(name.encode()).hexdigest())
         else:
             real: engines.Engine = request.getfixturevalue("engine")
             real.docker("import", "--change=LABEL org.cvl-test=contract", "/dev/null", name)

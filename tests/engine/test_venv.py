@@ -134,6 +134,17 @@ def test_what_another_cvl_left_is_found_and_removed(host: Host, tmp_path: Path) 
     assert not alive(int(daemon)) and host.engine.find({labels.RUN: "r"}) == []
 
 
+def test_another_cvl_can_tell_the_state_of_a_process(host: Host) -> None:
+    name, run = host.begin("print('up', flush=True)\n" + WAIT)
+    other = host.another()
+    host.first_line(name)
+    assert other.state(name).running
+    host.engine.kill(name)
+    assert run.wait(30)
+    assert other.state(name) == host.engine.state(name)
+    assert other.state(name).exit_code == 137
+
+
 def test_a_killed_supervisor_is_told_and_what_it_left_is_removed(host: Host) -> None:
     name, run = host.begin(DAEMON + WAIT)
     daemon = int(host.first_line(name))

@@ -136,14 +136,14 @@ class Host:
         state = self.folder / "processes"
         return VenvEngine(self.folder / "envs", state, 1 << 32, self.warnings.append)
 
-    def build(self, program: str) -> str:
-        """The environment, with `program` as its predict.py."""
+    def build(self, program: str, tag: str = TAG, digest: str = CONTEXT) -> str:
+        """The environment, with `program` as its predict.py. digest: of its context."""
         context = self.folder / "context"
         context.mkdir(exist_ok=True)
         (context / "requirements.lock").write_text("# nothing\n")
         (context / "predict.py").write_text(program)
-        marks = {labels.EXAMPLE: "acts", labels.CONTEXT: CONTEXT}
-        spec = BuildSpec(str(context), "", TAG, marks)
+        marks = {labels.EXAMPLE: "acts", labels.CONTEXT: digest}
+        spec = BuildSpec(str(context), "", tag, marks)
         return self.engine.build(spec, lambda progress: None, lambda: False)
 
     def begin(self, program: str, stdin: bytes = b"", **changes: Any) -> tuple[str, VenvRun]:
