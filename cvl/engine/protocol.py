@@ -68,7 +68,7 @@ class Engine(Protocol):
         """Is there what builds? Nothing is asked of the engine itself."""
 
     def image_id(self, reference: str) -> str | None:
-        """Id (sha256:...) of a local image, or None."""
+        """Id (sha256:..., or venv:... of an environment) of a local image, or None."""
 
     def build(self, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled) -> str:
         """Build, tag and return the image's id."""

@@ -16,7 +16,8 @@ from typing import Any
 from cvl.core import owner as labels
 from cvl.core.container import ContainerSpec
 from cvl.engine.protocol import BuildSpec
-from cvl.engine.venv import VenvEngine, VenvRun
+from cvl.engine.venv import VenvEngine
+from cvl.engine.venv_run import VenvRun
 
 WAIT_S = 30
 CONTEXT = "0" * 64
