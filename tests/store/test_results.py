@@ -358,13 +358,15 @@ def test_a_hit_is_there_although_another_trims_all_the_time(
     trimmer = python(TRIM_ON, root)
     assert said(trimmer) == "ready"
     hits = 0
-    for number in range(ROUNDS):
-        data, key = str(number).encode(), f"{number:064d}"
-        blob = kept(results, tmp_path, data, key)
-        os.utime(blob.path, (1, 1))
-        found = results.lookup(key)
-        if found is not None:
-            hits += 1
-            assert found.outputs["text"].path.read_bytes() == data
-    killed(trimmer)
+    try:
+        for number in range(ROUNDS):
+            data, key = str(number).encode(), f"{number:064d}"
+            blob = kept(results, tmp_path, data, key)
+            os.utime(blob.path, (1, 1))
+            found = results.lookup(key)
+            if found is not None:
+                hits += 1
+                assert found.outputs["text"].path.read_bytes() == data
+    finally:
+        killed(trimmer)
     assert hits > 0
