@@ -19,6 +19,7 @@ from cvl.engine.protocol import Enterable
 from cvl.errors import CvlError, EngineError, InputError, StepError
 from cvl.machine.leases import leased
 from cvl.ops.build import context_of, ensure_image
+from cvl.ops.engines import check_trust
 from cvl.ops.examples import Catalog
 from cvl.ops.kept import GivenFile, KeptStep, read_step
 from cvl.ops.place import choose_gpus
@@ -102,6 +103,7 @@ def _image(session: Session, catalog: Catalog, kept: KeptStep) -> str:
             return image
     example = catalog.find(kept.example)
     manifest = _model(example.manifest)
+    check_trust(session, example, manifest, on_host=session.is_host)
     context = context_of(session, manifest, example.folder)
     if context.digest != kept.context:
         session.report.warning(

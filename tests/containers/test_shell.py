@@ -80,7 +80,7 @@ def test_the_image_is_that_of_the_run_though_the_example_changed(
     cvl: Cvl, engine: Engine, tmp_path: Path
 ) -> None:
     shutil.copytree(STUBS / "stub", tmp_path / "examples" / "stub")
-    here = {"CVL_EXAMPLES": ""}
+    here = {"CVL_EXAMPLES": str(tmp_path / "examples")}
     assert cvl("run", "stub", "predict", env=here).returncode == 0
     with (tmp_path / "examples" / "stub" / "acts.py").open("a") as stream:
         stream.write("# changed\n")
@@ -96,7 +96,7 @@ def test_without_that_image_it_is_built_of_the_code_as_it_is_now(
     shutil.copytree(STUBS / "stub", own)
     with (own / "acts.py").open("a") as stream:
         stream.write(f"# {tmp_path}\n")
-    here = {"CVL_EXAMPLES": ""}
+    here = {"CVL_EXAMPLES": str(own.parent)}
     built = cvl("run", "stub", "build", "--json", env=here)
     image = json.loads(built.stdout)["data"]["images"][0]["tag"]
     assert cvl("run", "stub", "predict", env=here).returncode == 0
@@ -183,3 +183,21 @@ def test_without_a_terminal_it_asks_for_a_command(cvl: Cvl, tmp_path: Path) -> N
     ]
     none = cvl("shell", "last", "-c", "ls")
     assert none.stderr == "error: there are no runs yet\n"
+
+
+def test_the_code_of_an_example_that_is_not_trusted_is_not_built_for_a_shell(
+    cvl: Cvl, engine: Engine, tmp_path: Path
+) -> None:
+    own = tmp_path / "examples" / "stub"
+    shutil.copytree(STUBS / "stub", own)
+    with (own / "acts.py").open("a") as stream:
+        stream.write(f"# {tmp_path}\n")
+    here = {"CVL_EXAMPLES": ""}
+    built = cvl("run", "stub", "build", "--trust", "--json", env=here)
+    assert cvl("run", "stub", "predict", env=here).returncode == 0
+    engine.docker("rmi", json.loads(built.stdout)["data"]["images"][0]["tag"])
+    with (own / "acts.py").open("a") as stream:
+        stream.write("# changed\n")
+    result = cvl("shell", "last", "-c", "true", env=here)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "you have not said that you trust it" in result.stderr
