@@ -35,8 +35,8 @@ class Image:
 
 
 def context_of(session: Session, manifest: ModelManifest, folder: Path) -> BuildContext:
-    """The build context with the base image resolved: pinned digest, else local id, else
-    reference."""
+    """The build context with the base image resolved: pinned digest, else local id, else the id
+    that it had when something was last built upon it, else reference."""
     if session.is_host:
         python = session.engine.facts().version
         return read_context(manifest, folder, base_image="", base_identity=python, engine="venv")
@@ -45,8 +45,14 @@ def context_of(session: Session, manifest: ModelManifest, folder: Path) -> Build
     reference = base_image_of(folder, session.base_image)
     identity = reference
     if reference and "@sha256:" not in reference:
-        identity = session.engine.image_id(reference) or reference
+        identity = session.engine.image_id(reference) or _last_base(session, reference)
     return read_context(manifest, folder, base_image=reference, base_identity=identity)
+
+
+def _last_base(session: Session, reference: str) -> str:
+    """A base that was pruned is still the one that results were made upon."""
+    known = session.dirs.database.exists() and session.records.base_of(reference)
+    return known or reference
 
 
 def tag_of(example: str, digest: str) -> str:
@@ -77,14 +83,20 @@ def ensure_image(
     with held(lock, session.cancel.pause, say_waiting):
         found = session.engine.image_id(tag)
         if found is not None:
-            session.records.remember_image(context.digest, found)
+            _remember(session, context, found)
             return Image(found, tag, context.digest, built=False)
         session.report.phase(step, "pull" if context.prebuilt else "build", tag)
         make = _pull if context.prebuilt else _build
         image = make(session, manifest, context, tag, step)
         session.cancel.check()
-        session.records.remember_image(context.digest, image)
+        _remember(session, context, image)
         return Image(image, tag, context.digest, built=True)
+
+
+def _remember(session: Session, context: BuildContext, image: str) -> None:
+    session.records.remember_image(
+        context.digest, image, base=context.base_image, base_id=context.base_identity
+    )
 
 
 def _reporter(session: Session, step: str, phase: str, unit: str) -> OnBuild:

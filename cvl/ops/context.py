@@ -40,6 +40,8 @@ class BuildContext:
     digest: str
     source: str
     """sha256 of the example's own files alone, without the base image: known without an engine."""
+    base_identity: str = ""
+    """What tells the base image from another: its id, or its reference."""
     prebuilt: str = ""
     """Reference of an image that is pulled instead of built."""
 
@@ -90,8 +92,9 @@ def read_context(
             digest.update(line)
         source.update(line)
     return BuildContext(
-        folder, files, example_json, base_image, digest.hexdigest(), source.hexdigest()
-    )
+        folder, files, example_json, base_image, digest.hexdigest(), source.hexdigest(),
+        base_identity,
+    )  # fmt: skip
 
 
 def prebuilt_context(image: str, folder: Path) -> BuildContext:

@@ -75,8 +75,8 @@ def _problem(session: Session, example: Example, manifest: ModelManifest) -> Eng
         return problem
     # Asking for the image is one call; looking for a client that can build starts programs.
     context = context_of(session, manifest, example.folder)
-    if existing_image(session, manifest, context):
-        return None
+    if existing_image(session, manifest, context) or session.records.images_of(context.digest):
+        return None  # of an image that was pruned, results may be there
     if not session.engine.can_build():
         return EngineError(
             f"there is no image of {manifest.name}, and no docker client that could build it",

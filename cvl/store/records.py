@@ -41,6 +41,7 @@ CREATE TABLE peaks (
     """
 ALTER TABLE images ADD COLUMN used REAL NOT NULL DEFAULT 0;
 UPDATE images SET used=made;
+CREATE TABLE bases (reference TEXT PRIMARY KEY, image TEXT NOT NULL);
 """,
 )
 """What each version added to the one before it."""
@@ -176,15 +177,29 @@ class Records:
             rows = db.execute(query, values).fetchall()
         return [_record(row) for row in rows]
 
-    def remember_image(self, context: str, image: str) -> None:
-        """`image` was built from the context with this digest, and is used now."""
+    def remember_image(
+        self, context: str, image: str, *, base: str = "", base_id: str = ""
+    ) -> None:
+        """`image` was built from the context with this digest, and is used now. base: the reference
+        of what it was built upon, which named `base_id` then."""
         now = time.time()
         with self._open() as db:
+            db.execute("BEGIN IMMEDIATE")
             db.execute(
                 "INSERT INTO images (context, image, made, used) VALUES (?,?,?,?)"
                 " ON CONFLICT (context, image) DO UPDATE SET used=excluded.used",
                 (context, image, now, now),
             )
+            if base and base_id != base:
+                db.execute("INSERT OR REPLACE INTO bases VALUES (?,?)", (base, base_id))
+            db.execute("COMMIT")
+
+    def base_of(self, reference: str) -> str:
+        """What `reference` named when an image upon it was last used; empty when none was."""
+        query = "SELECT image FROM bases WHERE reference=?"
+        with self._open() as db:
+            row = db.execute(query, (reference,)).fetchone()
+        return row[0] if row else ""
 
     def images_used(self) -> dict[str, float]:
         """Image id -> when a build or a step last used it (epoch seconds); also of images that are

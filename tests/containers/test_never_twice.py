@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from cvl.store.digests import SETTLED_NS
 from tests.conftest import STUBS, Cvl, data_of
+from tests.support.images import PYTHON
 
 pytestmark = pytest.mark.docker
 
@@ -121,6 +123,20 @@ def test_other_code_runs_again_and_a_pruned_image_is_still_a_hit_without_a_rebui
     cached, said = _chain(cvl, "--explain", **here)
     assert cached == {"first": False, "second": False}
     assert "first: the example's code or base image changed" in said
+
+
+def test_when_its_base_image_is_pruned_too_it_is_still_a_hit(
+    cvl: Cvl, engine: Any, tmp_path: Path
+) -> None:
+    base = f"cvl-test/base:{uuid.uuid4().hex}"
+    engine.docker("tag", PYTHON, base)
+    here = {"CVL_EXAMPLES": str(_copied_stubs(tmp_path)), "CVL_BASE_IMAGE": base}
+    built = data_of(cvl("run", "stub", "build", "--json", env=here))["images"][0]
+    assert _chain(cvl, **here)[0] == {"first": False, "second": False}
+    engine.docker("rmi", built["tag"], base)
+    cached, said = _chain(cvl, **here)
+    assert cached == {"first": True, "second": True}
+    assert "build" not in said and "pull" not in said
 
 
 def test_other_code_under_the_same_tag_runs_again(cvl: Cvl, engine: Any, tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def version_of(path: Path) -> tuple[int, set[str]]:
 
 def test_a_database_of_the_first_version_is_upgraded_and_keeps_what_it_has(old: Path) -> None:
     records = Records(old)
-    assert version_of(old) == (VERSION, {"runs", "scratch", "images", "peaks"})
+    assert version_of(old) == (VERSION, {"runs", "scratch", "images", "peaks", "bases"})
     assert (records.runs()[0].owner, records.runs()[0].outputs) == (OWNER, {"video": "/a.mp4"})
     assert (records.images_of("context"), records.images_used()) == (["image"], {"image": 3})
     records.learn(KEY, "none", Peak(1, 1))
@@ -245,7 +245,7 @@ def test_a_database_of_the_first_version_is_upgraded_and_keeps_what_it_has(old: 
 
 def test_a_database_of_the_second_version_is_upgraded_and_keeps_what_it_has(second: Path) -> None:
     records = Records(second)
-    assert version_of(second) == (VERSION, {"runs", "scratch", "images", "peaks"})
+    assert version_of(second) == (VERSION, {"runs", "scratch", "images", "peaks", "bases"})
     assert (records.runs()[0].id, records.peaks(KEY)) == ("1", {"model": Peak(4, 5)})
     assert records.images_used() == {"image": 3}
     records.remember_image("context", "image")
@@ -302,3 +302,11 @@ def test_a_folder_that_cannot_be_written_to_is_an_error_with_a_hint() -> None:
         assert "permissions" in caught.value.hint
         with pytest.raises(StateError, match="cannot create"):
             Records(folder / "state" / "cvl.db")
+
+
+def test_the_base_that_was_built_upon_last_is_known(tmp_path: Path) -> None:
+    records = Records(tmp_path / "cvl.db")
+    assert records.base_of("debian:bookworm-slim") == ""
+    for image in ("sha256:1", "sha256:2"):
+        records.remember_image("c", "i", base="debian:bookworm-slim", base_id=image)
+        assert records.base_of("debian:bookworm-slim") == image
