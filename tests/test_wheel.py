@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from cvl.core.media import inspect
 from tests.conftest import environment_for
 from tests.support.engine import Engine
 
@@ -188,3 +189,21 @@ def test_it_builds_and_runs_an_example_that_it_carries(
     assert data["outputs"] == {"audio": str(tmp_path / "empty" / "speech.wav")}
     assert (tmp_path / "empty" / "speech.wav").read_bytes()[:4] == b"RIFF"
     assert list((tmp_path / "empty").iterdir()) == [tmp_path / "empty" / "speech.wav"]
+
+
+def test_it_makes_the_demo_and_a_video_of_ones_own_in_an_empty_folder_without_docker(
+    installed: Callable[..., subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    empty, home = tmp_path / "empty", str(tmp_path / "home")
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("CVL_", "DOCKER_", "XDG_"))}
+    bare = {**plain, "CVL_HOME": home, "DOCKER_HOST": f"unix://{tmp_path}/no.sock"}
+    demo = data_of(installed("demo", "--json", environment=bare))
+    assert demo["outputs"] == {"video": str(empty / "demo.mp4")}
+    shutil.copy(REPOSITORY / "examples" / "portrait" / "samples" / "smiling.jpg", empty / "me.jpg")
+    words = ("run", "avatar_video", "predict", "--text", "Hi.", "--image", "me.jpg", "-o", "me.mp4")
+    data_of(installed(*words, "--json", environment=bare))
+    assert {path.name for path in empty.iterdir()} == {"demo.mp4", "me.jpg", "me.mp4"}
+    for name in ("demo.mp4", "me.mp4"):
+        with (empty / name).open("rb") as stream:
+            info = inspect(stream, (empty / name).stat().st_size)
+        assert (info.video_codec, info.audio_codec) == ("h264", "aac")
