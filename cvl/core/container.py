@@ -80,7 +80,6 @@ class EngineFacts:
     rootless: bool = False
     userns_remap: bool = False
     selinux: bool = False
-    snap: bool = False
     nvidia: bool = False
     root_dir: str = ""
     cgroup_version: str = ""

@@ -254,7 +254,6 @@ def _facts(info: dict[str, Any]) -> EngineFacts:
         rootless="name=rootless" in options,
         userns_remap="name=userns" in options,
         selinux="name=selinux" in options,
-        snap=root.startswith("/var/snap/"),
         nvidia="nvidia" in (info.get("Runtimes") or {}),
         root_dir=root,
         cgroup_version=str(info.get("CgroupVersion") or ""),
