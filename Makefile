@@ -21,21 +21,13 @@ demo: $(VENV)/ready
 	$(VENV)/bin/cvl demo --output "$(OUTPUT)" --overwrite \
 	  $(if $(TEXT),--text "$(TEXT)") $(if $(IMAGE),--image "$(IMAGE)")
 
-# Side by side: those with containers mostly wait.
-test: $(VENV)/ready-test
-	$(RUN) -m tests.support.packages
-	$(RUN) -m pytest -m "not docker" > $(VENV)/test.log 2>&1 & others=$$!; \
-	$(RUN) -m pytest -m docker; status=$$?; \
-	wait $$others || status=$$?; \
-	cat $(VENV)/test.log; exit $$status
+test faults: $(VENV)/ready-test
+	$(RUN) -m tests.support.prepare
+	$(RUN) -m tests.support.sessions $@
 
 test-examples: $(VENV)/ready-test
-	$(RUN) -m tests.support.packages
+	$(RUN) -m tests.support.prepare
 	$(RUN) -m pytest tests/examples
-
-faults: $(VENV)/ready-test
-	$(RUN) -m tests.support.packages
-	CVL_TEST_FULL=1 $(RUN) -m pytest tests/faults tests/store tests/machine tests/venv
 
 check: $(VENV)/ready-test
 	$(VENV)/bin/ruff check .

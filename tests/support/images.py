@@ -13,6 +13,7 @@ from tests.support.packages import may_install, which
 
 DEBIAN = "debian:bookworm-slim"
 PYTHON = "cvl-test/python"
+PYTHON_ARCHIVE = KEPT / "python.tar"
 MIRROR = "http://deb.debian.org/debian"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 # Not where the ca-certificates package would write its own bundle over it.
@@ -26,11 +27,25 @@ RUN apt-get update && apt-get install -y --no-install-recommends python3 \\
 
 
 def ensure_images(engine: Engine) -> None:
-    """The base of the examples and the base of the stubs are in the engine."""
+    """The base of the examples and the base of the stubs are in the engine; that of the stubs
+    alone where builds have no network."""
+    if engine.network == "none":
+        engine.docker("load", "--input", str(PYTHON_ARCHIVE))
+        return
     if not _has(engine, DEBIAN) and may_install():
         _import_debian(engine)
     if not _has(engine, PYTHON):
         _build_python(engine)
+
+
+def keep_python(engine: Engine) -> None:
+    """Save the base of the stubs for engines that cannot build it."""
+    image = engine.docker("images", "--quiet", "--no-trunc", PYTHON)
+    known = PYTHON_ARCHIVE.with_suffix(".id")
+    if PYTHON_ARCHIVE.exists() and known.exists() and known.read_text() == image:
+        return
+    engine.docker("save", "--output", str(PYTHON_ARCHIVE), PYTHON)
+    known.write_text(image)
 
 
 def copy_image(source: Engine, target: Engine, reference: str) -> None:

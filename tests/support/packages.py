@@ -43,7 +43,3 @@ def ensure_programs() -> None:
     subprocess.run(["apt-get", "update", "-q"], check=True, env=environment)
     command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
     subprocess.run(command, check=True, env=environment)
-
-
-if __name__ == "__main__":
-    ensure_programs()
