@@ -45,6 +45,20 @@ def did_you_mean(word: str, candidates: Iterable[str], prefix: str = "") -> str:
     return f"choose from: {', '.join(prefix + name for name in names)}" if names else ""
 
 
+def not_utf8(what: str, path: str) -> str | None:
+    """The sentence that refuses a path which is not UTF-8, with its bytes shown; None for one that
+    is. An engine's API, JSON and the records could not say such a name."""
+    if not any("\ud800" <= character <= "\udfff" for character in path):
+        return None
+    shown = "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in path)
+    return f"{what}: the name {printable(shown, 300)} is not UTF-8"
+
+
+def folded(name: str) -> str:
+    """Equal for names that are one where a disk tells neither case nor ways to write an accent."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+
+
 def printable(text: str, limit: int = 4096) -> str:
     """`text` with nothing in it that a terminal would act on: escapes gone, controls as `?`."""
     plain = _ESCAPES.sub("", text[: limit * 4])

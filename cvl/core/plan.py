@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,6 +14,8 @@ from cvl.core.manifest import Expect
 from cvl.core.plain import to_plain
 
 KEY_VERSION = 1
+EXTENSION = re.compile(r"[A-Za-z0-9]{1,12}")
+"""What may follow the dot in a name that a container sees; without the dot."""
 
 
 @dataclass(frozen=True)

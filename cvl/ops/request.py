@@ -15,10 +15,10 @@ from cvl.core.graph import check_graph, output_spec
 from cvl.core.inputs import resolve_inputs
 from cvl.core.manifest import Manifest, ModelManifest, OutputSpec, PipelineManifest
 from cvl.core.media import extensions_for
-from cvl.core.names import canonical, did_you_mean
+from cvl.core.names import canonical, did_you_mean, not_utf8, printable
 from cvl.core.offload import check_offload
 from cvl.core.output_names import SEED, with_seed
-from cvl.core.plan import OutputRequest
+from cvl.core.plan import EXTENSION, OutputRequest
 from cvl.core.seeds import MAX_SEED
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
@@ -98,6 +98,9 @@ def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
 
 def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
     """Check manifest, graph, inputs, files and options."""
+    problem = not_utf8("the working folder", os.getcwd())
+    if problem:
+        raise InputError(problem, hint="run it in a folder with another name")
     manifest = request.example.manifest
 
     def lookup(name: str) -> Manifest:
@@ -187,6 +190,9 @@ def _chosen_outputs(
             raise InputError(f"--output and --output-{output} are the same output")
         if not path or "\0" in path:
             raise InputError("--output needs a path")
+        problem = not_utf8("--output", path)
+        if problem:
+            raise InputError(problem, hint="give another --output")
         chosen[output] = path
     if chosen:
         return chosen
@@ -205,10 +211,11 @@ def output_request(name: str, spec: OutputSpec, file_name: str) -> OutputRequest
         extension = default
     elif spec.type != "file" and extension not in allowed:
         raise InputError(
-            f"--output: {name} cannot be written as .{extension}",
+            f"--output: {name} cannot be written as .{printable(extension, 40)}",
             hint=f"choose from: {', '.join('.' + a for a in allowed)}",
         )
-    return OutputRequest(spec.type, extension if extension.isalnum() else default, spec.expect)
+    harmless = EXTENSION.fullmatch(extension) is not None
+    return OutputRequest(spec.type, extension if harmless else default, spec.expect)
 
 
 def secrets_for(manifest: ModelManifest, environment: Mapping[str, str]) -> dict[str, str]:

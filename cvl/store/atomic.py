@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -132,20 +133,58 @@ def mount_of(path: Path) -> Path:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a folder of ours whatever modes a container left in it; gone already is fine. What
-    `path` lies in is never touched."""
-    import shutil
+    """Remove a folder of ours whatever a container left in it: any modes, any number of files, and
+    folders nested deeper than a path can say. Gone already is fine; what cannot be removed stays.
+    No link is followed, and what `path` lies in is never touched."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        path.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(OSError):
+        path.chmod(0o700)
+        with _folder(path) as top:
+            _empty(top)
+        path.rmdir()
 
-    def unlock(function: object, name: str, error: object) -> None:
-        item = Path(name)
+
+def _empty(top: int) -> None:
+    """Remove what is in an open folder. Folders in folders are moved to the top first, so that
+    neither the stack, nor the open files, nor the length of a path sets a limit."""
+    waiting = _sweep(top, top)
+    while waiting:
+        name = waiting.pop()
         with contextlib.suppress(OSError):
-            if path in item.parents:
-                item.parent.chmod(0o700)
-            if item.is_symlink() or not item.is_dir():
-                item.unlink()
-            else:
-                item.chmod(0o700)
-                shutil.rmtree(item, ignore_errors=True)
+            with _folder(name, top) as folder:
+                waiting += _sweep(folder, top)
+            os.rmdir(name, dir_fd=top)
 
-    if path.exists() or path.is_symlink():
-        shutil.rmtree(path, onerror=unlock)
+
+def _sweep(folder: int, top: int) -> list[str]:
+    """Remove the files of an open folder, and move its folders to `top`; their names there."""
+    moved: list[str] = []
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        with contextlib.suppress(OSError):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.name, dir_fd=folder)
+                continue
+            os.chmod(entry.name, 0o700, dir_fd=folder)
+            name = entry.name if folder == top else f".{os.urandom(8).hex()}"
+            if folder != top:
+                os.rename(entry.name, name, src_dir_fd=folder, dst_dir_fd=top)
+            moved.append(name)
+    return moved
+
+
+@contextlib.contextmanager
+def _folder(path: Path | str, within: int | None = None) -> Iterator[int]:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, dir_fd=within)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvl.core.names import not_utf8
 from cvl.errors import StateError
 from cvl.store.atomic import write_atomic
 
@@ -79,21 +80,29 @@ def find_dirs() -> Dirs:
     """The folders that the environment asks for; StateError when there is no home at all."""
     home = os.environ.get("CVL_HOME")
     if home:
-        root = Path(os.path.abspath(home))
+        root = _named("CVL_HOME", os.path.abspath(home))
         return Dirs(root / "state", root / "cache")
     return Dirs(
         _xdg("XDG_STATE_HOME", ".local/state") / "cvl", _xdg("XDG_CACHE_HOME", ".cache") / "cvl"
     )
 
 
+def _named(variable: str, path: str) -> Path:
+    """A folder to be mounted from; StateError when an engine could not be told its name."""
+    problem = not_utf8(variable, path)
+    if problem:
+        raise StateError(problem, hint="set CVL_HOME to a folder with another name")
+    return Path(path)
+
+
 def _xdg(variable: str, below_home: str) -> Path:
     value = os.environ.get(variable, "")
     if os.path.isabs(value):
-        return Path(value)
+        return _named(variable, value)
     home = os.path.expanduser("~")
     if not os.path.isabs(home):
         raise StateError("there is no home folder", hint="set CVL_HOME to a folder of yours")
-    return Path(home) / below_home
+    return _named("HOME", home) / below_home
 
 
 def make_private(path: Path) -> Path:

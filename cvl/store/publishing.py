@@ -17,7 +17,7 @@ from cvl.store.folders import FolderError, copy_file, copy_tree, measure
 from cvl.store.outputs import Produced
 from cvl.store.patching import CARRIERS, copy_patched, patch_of, unpatched_digest
 from cvl.store.staging import digest_of
-from cvl.store.targets import Target, file_mode, refuse_existing
+from cvl.store.targets import Target, file_mode, make_staging, refuse_existing
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def put(finished: Finished, target: Target, check: Callable[[], None]) -> bool:
     refuse_existing(target)
     source = finished.produced.path
     with naming_the_mount(target.path.parent):
-        target.staging.mkdir(mode=0o700, exist_ok=True)
+        make_staging(target)
         part = target.staging / "output"
         remove_tree(part)
         if finished.patch is not None:

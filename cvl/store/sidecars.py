@@ -16,7 +16,7 @@ from cvl.core.provenance.sidecar import (
 )
 from cvl.errors import TargetExistsError
 from cvl.store.atomic import naming_the_mount, sync_folder
-from cvl.store.targets import Target, file_mode
+from cvl.store.targets import Target, file_mode, make_staging
 
 
 def sidecar_path(path: Path) -> Path:
@@ -54,7 +54,7 @@ def write_sidecar(target: Target, sidecar: Sidecar) -> Path:
     path = sidecar_path(target.path)
     check_sidecar(target)
     with naming_the_mount(path.parent):
-        target.staging.mkdir(mode=0o700, exist_ok=True)
+        make_staging(target)
         part = target.staging / "sidecar"
         with part.open("wb") as stream:
             stream.write(encode_sidecar(sidecar))
