@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
 import socket
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +13,10 @@ from cvl.core.plan import OutputRequest
 from cvl.errors import InputError, OutputError
 from cvl.store.outputs import check_output
 from cvl.store.targets import prepare_target, remove_staging
-from tests.support.files import wav
+from tests.support.files import opens_of, wav
 
 FILE = OutputRequest("file", "bin")
 FOLDER = OutputRequest("directory", "")
-IN_OPEN = 0x20
 
 
 def refused(folder: Path, request: OutputRequest = FILE) -> OutputError:
@@ -55,24 +51,6 @@ def test_a_link_is_refused_and_what_it_names_is_not_opened(tmp_path: Path) -> No
         canary.read_text()
         assert opened()
     assert (failure.code, failure.message[-15:]) == ("hostile_output", "a symbolic link")
-
-
-@contextlib.contextmanager
-def opens_of(path: Path) -> Iterator[Callable[[], bool]]:
-    """Watched by the kernel: has anybody opened `path`?"""
-    libc = ctypes.CDLL(None, use_errno=True)
-    watch = libc.inotify_init1(os.O_NONBLOCK)
-    assert libc.inotify_add_watch(watch, bytes(path), IN_OPEN) >= 0
-
-    def opened() -> bool:
-        with contextlib.suppress(BlockingIOError):
-            return bool(os.read(watch, 4096))
-        return False
-
-    try:
-        yield opened
-    finally:
-        os.close(watch)
 
 
 def test_a_fifo_does_not_hang_us(tmp_path: Path) -> None:
