@@ -54,9 +54,11 @@ def _replaced(name: str, seed: str, folder: bool) -> str:
     """With the seed for its placeholder. Where that is too long, the text before it gives way, then
     the end: the first seed stays whole, and so does the extension."""
     stem, extension = (name, "") if folder else _split(name)
+    if SEED in extension:
+        stem, extension = name, ""
     before, found, after = stem.partition(SEED)
     if not found:
-        return name.replace(SEED, seed)
+        return name
     after = seed + after.replace(SEED, seed)
     if _size(name) <= MAX_NAME:
         while _size(before + after + extension) > MAX_NAME:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from cvl.core.names import (
     canonical,
     did_you_mean,
+    folded,
     is_identifier,
     nearest,
+    not_utf8,
     printable,
     printable_lines,
 )
@@ -71,6 +73,23 @@ def test_printable_text_is_printable_and_short(text: str, limit: int) -> None:
     assert len(shown) <= limit
     assert not {unicodedata.category(c) for c in shown if c != "\t"} & {"Cc", "Cs"}
     shown.encode()
+
+
+def test_a_name_that_is_not_utf8_is_refused_with_its_bytes_shown() -> None:
+    assert not_utf8("--file", "caf\xe9 \u4e2d\n\x1b[2J") is None
+    shown = not_utf8("--file", "a\n\udcff\udc80\ud800.wav")
+    assert shown == "--file: the name a?\\xff\\x80?.wav is not UTF-8"
+
+
+def test_names_that_some_disks_take_for_one_are_folded_to_one() -> None:
+    for one, other in (
+        ("A.txt", "a.TXT"),
+        ("\xe9", "e\u0301"),
+        ("\xc9", "e\u0301"),
+        ("\u212b", "\xe5"),
+    ):
+        assert folded(one) == folded(other)
+    assert len({folded(name) for name in ("a", "b", "e", "\xe9", "a ", "a.")}) == 6
 
 
 def test_our_own_line_breaks_stay() -> None:

@@ -76,3 +76,31 @@ def picture(path: Path, width: int, height: int) -> Path:
 
     Image.new("RGB", (width, height)).save(path)
     return path
+
+
+@contextlib.contextmanager
+def folder_of_nobody() -> Iterator[Path]:
+    """A folder of a user who is not root, and we are that user for a while."""
+    with tempfile.TemporaryDirectory(prefix="cvl-nobody-") as name:
+        root = os.geteuid() == 0
+        if root:
+            os.chown(name, NOBODY, -1)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(name)
+        finally:
+            if root:
+                os.seteuid(0)
+
+
+def nested(path: Path, levels: int, name: str) -> None:
+    """Folders in folders, deeper than a path can say; a file in the last."""
+    path.mkdir()
+    here = os.open(path, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+    os.close(here)
