@@ -44,7 +44,9 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     from cvl.cli.progress import make_report
     from cvl.ops.authorities import check_bundle
     from cvl.ops.session import Session
+    from cvl.store.dirs import find_dirs
 
+    find_dirs()  # a home that no engine could mount from is told before one is asked
     session = Session(
         base_image=settings.base_image,
         build_network=settings.build_network,

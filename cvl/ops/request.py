@@ -142,10 +142,9 @@ def check_outputs(inputs: CheckedInputs, request: Request, run: str) -> Checked:
     if len({target.path for target in targets.values()}) < len(targets):
         raise InputError("two outputs have the same path")
     if request.options.sidecar:
-        from cvl.store.sidecars import check_sidecar
+        from cvl.store.sidecars import check_sidecars
 
-        for target in targets.values():
-            check_sidecar(target)
+        check_sidecars(list(targets.values()))
     outputs = {name: output_request(name, specs[name], path.name) for name, path in paths.items()}
     values, step_values = inputs.values, inputs.step_values
     return Checked(request, manifest, values, outputs, targets, seed, run, step_values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cvl.core.names import printable
@@ -14,7 +15,7 @@ from cvl.core.provenance.sidecar import (
     encode_sidecar,
     sidecar_name,
 )
-from cvl.errors import TargetExistsError
+from cvl.errors import InputError, TargetExistsError
 from cvl.store.atomic import naming_the_mount, sync_folder
 from cvl.store.targets import Target, file_mode, make_staging
 
@@ -32,6 +33,14 @@ def read_sidecar(path: Path) -> Sidecar:
     if len(data) > MAX_SIDECAR:
         raise ProvenanceError("is not a sidecar of cvl")
     return decode_sidecar(data)
+
+
+def check_sidecars(targets: Sequence[Target]) -> None:
+    """Before anything runs: every sidecar has a place of its own, and may be written there."""
+    if {target.path for target in targets} & {sidecar_path(target.path) for target in targets}:
+        raise InputError("an output has the name of another one's sidecar")
+    for target in targets:
+        check_sidecar(target)
 
 
 def check_sidecar(target: Target) -> None:

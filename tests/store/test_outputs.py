@@ -173,10 +173,10 @@ def test_what_has_no_mode_is_told_as_such_and_not_passed_over() -> None:
         assert "cannot be read" in refused(folder).message
 
 
-def test_100_000_files_and_1500_levels_cost_no_more_than_1000_files(tmp_path: Path) -> None:
+def test_20_000_files_and_1500_levels_cost_no_more_than_1000_files(tmp_path: Path) -> None:
     (tmp_path / "result").mkdir()
     folder = os.open(tmp_path / "result", os.O_RDONLY)
-    for number in range(100_000):
+    for number in range(20_000):
         os.mknod(str(number), dir_fd=folder)
     os.close(folder)
     with bounded(seconds=0.5, size=2 << 20):

@@ -19,7 +19,7 @@ _MOUNTS = ["a,src=/etc", "a,src=", "type=bind,src=x,dst=y", "a:ro", "a:/etc:rw",
 _QUOTES = ['"a","b"', "'a'\"b\"", "a\\", "\\\\server\\x", "C:\\x", "\\u0000", "\\x00"]
 _DATA = ['{"a": 1}', "A=B\nC=D", "- a", "&a", "!!python/object", "null", "file:a", "http://a"]
 _BREAKS = ["\n", "a\n", "\na", "a\r\n", "a\tb"]
-_ESCAPES = ["\x1b[2J", "\x1b]0;a\x07", "a\x1b[31mb", "\u202eexe.txt", "\u2066a", "\ufeffa", "\u200b"]
+_ESCAPES = ["\x1b[2J", "\x1b]0;a\x07", "a\x1b[31mb", "\u202eexe.txt", "\u2066a", "\ufeffa"]
 _OURS = [".cvl-staging", "a.cvl.json", "result.txt", "example.yaml", "Dockerfile", "examples"]
 _TEXTS = [
     "\u00e9", "\u212b.txt", "\ud55c\uae00", "\u00f1" * 9, "\ufb01", "\u0130.TXT", "\u00df.\u1e9e",
@@ -41,15 +41,18 @@ def hostile_names() -> list[str]:
     texts = [unicodedata.normalize(form, text) for text in _TEXTS for form in ("NFC", "NFD")]
     names = [
         *_MARKS, *(f"a{mark} b" for mark in ",:;'\"\\=%&*?"), *(f"a{code}b" for code in _CONTROLS),
-        *_SPACES, *_DASHES, *_DOTS, *_FORMATS, *_SHELL, *_MOUNTS, *_QUOTES, *_DATA, *_BREAKS, *_ESCAPES,
-        *_OURS, *texts, *_LONG, *_drawn(10),
+        *_SPACES, *_DASHES, *_DOTS, *_FORMATS, *_SHELL, *_MOUNTS, *_QUOTES, *_DATA, *_BREAKS,
+        *_ESCAPES, *_OURS, *texts, *_LONG, *drawn(10),
     ]  # fmt: skip
     return [name for name in dict.fromkeys(names) if name not in (".", "..")]
 
 
-def _drawn(count: int) -> list[str]:
-    """Drawn from everything above, always in the same way."""
-    dice = random.Random(13)
+def drawn(count: int, seed: int = 0) -> list[str]:
+    """Put together of everything above, in the same way for the same `seed`."""
+    dice = random.Random(seed)
     pieces = [*_CONTROLS, *_MARKS, *_MOUNTS, *_ESCAPES, *_TEXTS, *string.ascii_letters]
-    drawn = ("".join(dice.choices(pieces, k=dice.randint(2, 12))) for _ in range(count))
-    return [name.replace("/", ",") for name in drawn]
+    names: list[str] = []
+    while len(names) < count:
+        name = "".join(dice.choices(pieces, k=dice.randint(2, 12))).replace("/", ",")
+        names += [name] if len(name.encode()) <= LIMIT and name not in (".", "..") else []
+    return names
