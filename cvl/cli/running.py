@@ -44,6 +44,7 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     from cvl.cli.progress import make_report
     from cvl.ops.authorities import check_bundle
     from cvl.ops.session import Session
+    from cvl.store.dirs import own_dirs
 
     session = Session(
         base_image=settings.base_image,
@@ -57,6 +58,7 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda number, frame: session.cancel.request(number))
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    own_dirs()  # whose they are is said before an engine is looked for
     mode = "quiet" if terminal.quiet else settings.progress
     with make_report(mode) as report:
         session.report = report

@@ -17,7 +17,7 @@ from cvl.machine.process import this_owner, total_memory
 from cvl.ops.cancel import Cancel
 from cvl.ops.report import Report, Silent
 from cvl.store.digests import Digests
-from cvl.store.dirs import Dirs, find_dirs, make_private
+from cvl.store.dirs import Dirs, make_private, own_dirs
 from cvl.store.locks import FileLock
 from cvl.store.records import Records
 from cvl.store.results import Results
@@ -98,7 +98,7 @@ class Session:
 
     @cached_property
     def dirs(self) -> Dirs:
-        return find_dirs()
+        return own_dirs()
 
     @cached_property
     def records(self) -> Records:

@@ -11,6 +11,7 @@ from typing import Any
 
 from cvl.core.names import did_you_mean
 from cvl.errors import UserError
+from cvl.store.dirs import config_folder
 
 FILE = "cvl.toml"
 ENGINES = ("auto", "docker", "venv")
@@ -68,9 +69,9 @@ def _files() -> list[Path]:
     """Most specific first: the nearest cvl.toml upwards, the user's, the system's."""
     here = Path.cwd()
     project = [folder / FILE for folder in (here, *here.parents)]
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    own = config_folder()
     nearest = next((path for path in project if _is_trusted(path)), project[0])
-    return [nearest, Path(home) / "cvl" / FILE, Path("/etc/cvl") / FILE]
+    return [nearest, *([own / FILE] if own else []), Path("/etc/cvl") / FILE]
 
 
 def _is_trusted(path: Path) -> bool:

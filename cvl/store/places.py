@@ -29,7 +29,10 @@ def read_folder(what: str, path: Path) -> FolderFact:
     existing = path
     while not os.path.lexists(existing) and existing != existing.parent:
         existing = existing.parent
-    status = existing.stat()
+    try:
+        status = existing.stat()
+    except OSError:  # a link to nowhere
+        status = existing.lstat()
     writable = existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
     mode = stat.S_IMODE(status.st_mode)
     return FolderFact(what, str(path), str(existing), status.st_uid, mode, writable)

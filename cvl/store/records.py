@@ -19,6 +19,7 @@ from cvl.store.dirs import make_private
 from cvl.store.locks import held
 
 VERSION = 3
+FULL_HINT = "free space, or set CVL_HOME to a folder on another disk"
 RUNNING, OK, FAILED, CANCELLED, INTERRUPTED = "running", "ok", "failed", "cancelled", "interrupted"
 _VERSIONS = (
     """
@@ -102,7 +103,7 @@ class Records:
         except sqlite3.OperationalError as error:
             if "full" in str(error):
                 mount = mount_of(self.path)
-                raise DiskFullError(f"the disk at {mount} is full", hint="free space") from error
+                raise DiskFullError(f"the disk at {mount} is full", hint=FULL_HINT) from error
             raise StateError(
                 f"{self.path}: {error}", hint="check the folder's permissions"
             ) from error

@@ -52,10 +52,10 @@ def as_user(engine: Engine, home: Path) -> Person:
     become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", f"--groups={group}", "--"]
     paths = [str(REPOSITORY), *(path for path in sys.path if path.endswith("site-packages"))]
     environment = {"HOME": str(home), "PYTHONPATH": os.pathsep.join(paths), "USER": "somebody"}
-    return Person(UID, UID, [*become, *_interpreter(become, environment)], environment)
+    return Person(UID, UID, [*become, *interpreter(become, environment)], environment)
 
 
-def _interpreter(become: list[str], environment: dict[str, str]) -> list[str]:
+def interpreter(become: list[str], environment: dict[str, str]) -> list[str]:
     """The first Python that this user may run and that imports cvl: ours may be out of reach."""
     for path in (sys.executable, "/usr/bin/python3"):
         result = subprocess.run(
