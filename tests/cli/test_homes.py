@@ -3,7 +3,6 @@ in one sentence which folder stands in the way; those that only read always work
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import re
@@ -16,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.files import wav
-from tests.support.people import REPOSITORY, UID, elsewhere, interpreter, needs_root
+from tests.support.people import REPOSITORY, UID, as_uid, elsewhere, needs_root
 
 STUBS = REPOSITORY / "tests" / "support" / "examples"
 STRANGER = 4321
-BECOME = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", "--"]
 READS = (
     ("--help",),
     ("--version",),
@@ -57,7 +55,9 @@ WRITES = (
 DRIVER = """
 import json, os, sys
 from cvl.cli.app import run_app
-import cvl.core.validation, cvl.core.yaml_source, cvl.engine.docker, cvl.ops.predict, cvl.ops.doctor
+import cvl.core.yaml_source, cvl.engine.docker, cvl.ops.predict, cvl.ops.doctor
+from cvl.core import validation
+validation._adapter("model"), validation._adapter("pipeline")
 def each(argv, completed=None):
     reading, writing = os.pipe()
     pid = os.fork()
@@ -175,7 +175,7 @@ def _told(
     home: Home, place: Path, here: Path, environment: dict[str, str]
 ) -> list[tuple[str, int, str]]:
     """(command, exit code, everything it said) of each."""
-    command = [*BECOME, *_python(environment["PYTHONPATH"]), "-c", DRIVER]
+    command = [*as_uid(UID), "-c", DRIVER]
     if home.mount:
         mounted = f'{home.mount} && exec "$@"'
         command = ["unshare", "--mount", "sh", "-c", mounted, str(place), *command]
@@ -188,11 +188,6 @@ def _told(
     assert result.returncode == 0, result.stderr
     names = [*(" ".join(words) for words in commands), *(f"TAB {text}" for text in COMPLETED)]
     return [(n, *said) for n, said in zip(names, json.loads(result.stdout), strict=True)]
-
-
-@functools.cache
-def _python(path: str) -> tuple[str, ...]:
-    return tuple(interpreter(BECOME, {"PYTHONPATH": path}))
 
 
 def _wrong(home: Home, name: str, status: int, text: str) -> str:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.support.engine import Engine
@@ -53,6 +54,14 @@ def as_user(engine: Engine, home: Path) -> Person:
     paths = [str(REPOSITORY), *(path for path in sys.path if path.endswith("site-packages"))]
     environment = {"HOME": str(home), "PYTHONPATH": os.pathsep.join(paths), "USER": "somebody"}
     return Person(UID, UID, [*become, *interpreter(become, environment)], environment)
+
+
+@cache
+def as_uid(uid: int) -> tuple[str, ...]:
+    """The command that runs Python as `uid`, who has no name, no home and no group."""
+    become = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+    paths = [str(REPOSITORY), *(path for path in sys.path if path.endswith("site-packages"))]
+    return (*become, *interpreter(become, {"PYTHONPATH": os.pathsep.join(paths)}))
 
 
 def interpreter(become: list[str], environment: dict[str, str]) -> list[str]:
