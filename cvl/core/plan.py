@@ -172,9 +172,13 @@ def output_file_name(name: str, request: OutputRequest) -> str:
 
 
 def request_for(
-    spec: StepSpec, secrets: dict[str, str], layout: Layout = CONTAINER
+    spec: StepSpec,
+    secrets: dict[str, str],
+    layout: Layout = CONTAINER,
+    environment: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The request that goes to the step over stdin: paths as the step sees them."""
+    """The request that goes to the step over stdin: paths as the step sees them. environment:
+    variables that must not be seen on its container."""
     return {
         "protocol": PROTOCOL,
         "inputs": {n: _seen_value(n, value, layout.inputs) for n, value in spec.inputs.items()},
@@ -193,6 +197,7 @@ def request_for(
             "offload": spec.offload,
         },
         "secrets": secrets,
+        "environment": environment or {},
     }
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from cvl.core.redaction import without_secrets
 from cvl.engine.endpoint import Endpoint
 from cvl.engine.protocol import BuildProgress, BuildSpec, Cancelled, OnBuild
 from cvl.errors import BuildError, DiskFullError, EngineError
@@ -82,8 +83,9 @@ def find_client() -> BuildClient:
 def _ask(command: list[str]) -> str | None:
     try:
         result = subprocess.run(
-            command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False
-        )
+            command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False,
+            env=without_secrets(os.environ),
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout if result.returncode == 0 else None
@@ -125,7 +127,8 @@ def _secret(name: str, path: str) -> str:
 
 
 def _start(client: BuildClient, endpoint: Endpoint, spec: BuildSpec) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": endpoint.url}
+    kept = without_secrets(os.environ, spec.withheld)
+    environment = {**kept, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": endpoint.url}
     environment.pop("DOCKER_CONTEXT", None)
     return subprocess.Popen(
         [*_die_with_parent(), *build_command(client, spec)],

@@ -234,7 +234,8 @@ def _host_config(spec: ContainerSpec) -> dict[str, Any]:
             {"Name": "core", "Soft": 0, "Hard": 0},
         ],
         "Init": True,
-        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
+        # What it prints comes over the attached stream; the engine keeps no copy.
+        "LogConfig": {"Type": "none"},
     }
     if spec.userns:
         config["UsernsMode"] = spec.userns

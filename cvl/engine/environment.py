@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvl.core.redaction import without_secrets
 from cvl.engine import supervisor
 from cvl.engine.protocol import BuildProgress, Cancelled, OnBuild
 from cvl.errors import BuildError, DiskFullError, EngineError
@@ -99,16 +100,17 @@ def make_environment(
     *,
     only_binary: bool,
     authorities: str = "",
+    withheld: tuple[str, ...] = (),
 ) -> None:
     """Install the wheels that `context` locks into `folder` and copy its files beside them. What an
     interrupted try left there goes first: an environment names its own place, so it is made where
-    it stays. authorities: a PEM file for the download."""
+    it stays. authorities: a PEM file for the download; withheld: variables that uv does not get."""
     uv = uv_program()
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder, cancelled) as lock:
         remove_environment(folder)
         folder.mkdir(mode=0o700)
-        how = _Uv(folder, lock, cancelled, authorities)
+        how = _Uv(folder, lock, cancelled, authorities, withheld)
         _install(uv, folder, context / LOCK, on_progress, how, only_binary)
         on_progress(BuildProgress("copying the example", 2, 3))
         ignored = shutil.ignore_patterns("cvl_inside", "__pycache__")
@@ -124,6 +126,7 @@ class _Uv:
     lock: int
     cancelled: Cancelled
     authorities: str
+    withheld: tuple[str, ...]
 
     def run(self, command: list[str], tell: Callable[[str], None]) -> None:
         """To its end; what it says goes to `tell` line by line. Its whole group ends with it when
@@ -133,7 +136,7 @@ class _Uv:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=_uv_environment(self.authorities),
+                env=_uv_environment(self.authorities, self.withheld),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -151,9 +154,9 @@ class _Uv:
         log.unlink(missing_ok=True)
 
 
-def _uv_environment(authorities: str) -> dict[str, str]:
-    """The user's own, so that proxies, certificates and mirrors work."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
+def _uv_environment(authorities: str, withheld: tuple[str, ...]) -> dict[str, str]:
+    """The user's own, so that proxies, certificates and mirrors work, without secrets."""
+    inherited = without_secrets(os.environ, ("VIRTUAL_ENV", "PYTHONPATH", *withheld))
     ours = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
     trusted = {"SSL_CERT_FILE": authorities} if authorities else {}
     return {**inherited, **ours, **trusted}

@@ -35,6 +35,8 @@ class BuildSpec:
     inherited: tuple[str, ...] = ()
     """Build arguments with the value that they have in the environment: it may be secret, so it is
     no part of a command line."""
+    withheld: tuple[str, ...] = ()
+    """Variables of ours that whatever builds must not have."""
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,7 @@ class VenvEngine:
                 cancelled,
                 only_binary=binary,
                 authorities=spec.secrets.get(BUNDLE, ""),
+                withheld=spec.withheld,
             )
         except OSError as error:
             raise BuildError(f"its virtual environment could not be made: {error}") from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cvl.core import owner as labels
 from cvl.core.manifest import ModelManifest
 from cvl.core.names import printable
+from cvl.core.redaction import Redaction, passwords_in
 from cvl.engine.protocol import BuildProgress, BuildSpec, OnBuild
 from cvl.errors import BuildError
 from cvl.ops.authorities import give_to_build, proxies
@@ -99,9 +101,11 @@ def _remember(session: Session, context: BuildContext, image: str) -> None:
     )
 
 
-def _reporter(session: Session, step: str, phase: str, unit: str) -> OnBuild:
+def _reporter(
+    session: Session, step: str, phase: str, unit: str, hide: Callable[[str], str] = str
+) -> OnBuild:
     def on_progress(progress: BuildProgress) -> None:
-        text = printable(progress.text, 200)
+        text = printable(hide(progress.text), 200)
         session.report.progress(Progress(step, phase, progress.done, progress.total, unit, text))
 
     return on_progress
@@ -123,7 +127,8 @@ def _build_args(session: Session, context: BuildContext) -> dict[str, str]:
 def _build(
     session: Session, manifest: ModelManifest, context: BuildContext, tag: str, step: str
 ) -> str:
-    on_progress = _reporter(session, step, "build", "steps")
+    hidden = Redaction(passwords_in(proxies().values()))
+    on_progress = _reporter(session, step, "build", "steps", hidden.hide)
     with scratch_folder(session, "build", context.digest) as folder:
         place = folder / "context"
         place.mkdir()
@@ -138,10 +143,11 @@ def _build(
             network=session.build_network,
             secrets=secrets,
             inherited=tuple(proxies()),
+            withheld=manifest.secrets,
         )
         try:
             return session.engine.build(spec, on_progress, lambda: session.cancel.requested)
         except BuildError as error:
             session.cancel.check()
-            message = f"{manifest.name}: {error.message}"
-            raise BuildError(message, hint=error.hint, code=error.code) from error
+            message = f"{manifest.name}: {hidden.hide(error.message)}"
+            raise BuildError(message, hint=error.hint, code=error.code) from None

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,13 +61,16 @@ class BoundedLog:
 
 class Events:
     """Reads the events that cvl_inside appends. The file was made and opened by us: whatever a
-    container puts in its place is never followed."""
+    container puts in its place is never followed. hide: takes secrets out of its texts."""
 
-    def __init__(self, path: Path, step: str, report: Report) -> None:
+    def __init__(
+        self, path: Path, step: str, report: Report, hide: Callable[[str], str] = str
+    ) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._stream = os.fdopen(descriptor, "rb")
         self._step = step
         self._report = report
+        self._hide = hide
         self._rest = b""
         self.metrics: dict[str, float] = {}
         self.warnings: list[str] = []
@@ -89,12 +93,12 @@ class Events:
         if kind == "progress":
             self.seen = True
             done, total = _finite(event["done"]), _finite(event["total"])
-            unit = printable(str(event.get("unit", "")), 32)
+            unit = printable(self._hide(str(event.get("unit", ""))), 32)
             self._report.progress(Progress(self._step, "run", done, total, unit))
         elif kind == "metric" and len(self.metrics) < 1000:
-            self.metrics[printable(str(event["name"]), 64)] = _finite(event["value"])
+            self.metrics[printable(self._hide(str(event["name"])), 64)] = _finite(event["value"])
         elif kind == "warning" and len(self.warnings) < 100:
-            text = printable(str(event["message"]), 500)
+            text = printable(self._hide(str(event["message"])), 500)
             self.warnings.append(text)
             self._report.warning(f"{self._step}: {text}")
 

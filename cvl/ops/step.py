@@ -21,8 +21,9 @@ from cvl.core.manifest import ModelManifest
 from cvl.core.offload import Attempt
 from cvl.core.outcome import Ending, failure_of, warning_of
 from cvl.core.plan import Placement, StepSpec, request_for, step_key
-from cvl.core.policy import GRACE_S, container_for, container_user, layout_of
+from cvl.core.policy import GRACE_S, container_for, container_user, layout_of, private_proxies
 from cvl.core.provenance import Origin
+from cvl.core.redaction import RedactedStream, Redaction, passwords_in
 from cvl.errors import CvlError
 from cvl.machine.leases import Wanted, leased
 from cvl.ops.build import ensure_image, existing_image
@@ -161,14 +162,17 @@ def _execute(
     lay_out(session, placement)
     container = ""
     log = BoundedLog(context.log)
-    events = Events(Path(placement.work) / "control" / "events.jsonl", spec.step, session.report)
+    hidden = Redaction({**context.secrets, **passwords_in(placement.proxies.values())})
+    told = Path(placement.work) / "control" / "events.jsonl"
+    events = Events(told, spec.step, session.report, hidden.hide)
     started = time.monotonic()
     try:
         container = _create(session, spec, placement, image, lock_key)
         faultpoint.reach("created")
         session.cancel.check()
-        watched = _run(session, spec, placement, context, container, log, events)
-        ending = _ending(session, spec, watched, container, placement, log)
+        stream = hidden.stream(log.write)
+        watched = _run(session, spec, placement, context, container, stream, events)
+        ending = _ending(session, spec, watched, container, placement, log, hidden)
         failure = failure_of(ending, spec.step, str(context.log))
         if failure is not None:
             raise failure
@@ -255,12 +259,12 @@ def _run(
     placement: Placement,
     context: StepContext,
     container: str,
-    log: BoundedLog,
+    stream: RedactedStream,
     events: Events,
 ) -> Watched:
     layout = layout_of(placement, session.engine.facts())
-    request = json.dumps(request_for(spec, context.secrets, layout)).encode()
-    run = session.engine.start(container, request, log.write)
+    told = request_for(spec, context.secrets, layout, private_proxies(placement))
+    run = session.engine.start(container, json.dumps(told).encode(), stream.write)
     faultpoint.reach("started")
     follower = Follower(
         engine=session.engine,
@@ -273,7 +277,10 @@ def _run(
         report=session.report,
         step=spec.step,
     )
-    return follower.follow()
+    try:
+        return follower.follow()
+    finally:
+        stream.close()
 
 
 def _ending(
@@ -283,6 +290,7 @@ def _ending(
     container: str,
     placement: Placement,
     log: BoundedLog,
+    hidden: Redaction,
 ) -> Ending:
     lost = watched.stop_reason == "engine_lost"
     state = None if lost else session.engine.state(container)
@@ -292,7 +300,7 @@ def _ending(
         engine_error=state.error if state else "",
         stop_reason=watched.stop_reason,
         signum=session.cancel.signum,
-        result=read_result(Path(placement.work) / "control" / "result.json"),
+        result=hidden.hide_all(read_result(Path(placement.work) / "control" / "result.json")),
         log_tail=log.tail,
         memory_limit=spec.limits.memory,
         timeout_s=spec.limits.timeout_s,

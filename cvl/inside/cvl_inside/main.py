@@ -85,6 +85,7 @@ def _read_request() -> Dict[str, Any]:
         raise RuntimeError(
             f"protocol {request.get('protocol')} is not {PROTOCOL}: rebuild the image"
         )
+    os.environ.update(request.get("environment", {}))
     return request
 
 
