@@ -77,7 +77,9 @@ class DockerEngine:
             created = self._api.call("POST", "/containers/create", name, document, CREATE_TIMEOUT_S)
         return str(created["Id"])
 
-    def start(self, container: str, stdin: bytes, on_log: OnLog) -> DockerRun:
+    def start(
+        self, container: str, stdin: bytes, on_log: OnLog, on_errors: OnLog | None = None
+    ) -> DockerRun:
         path = f"/containers/{container}"
         with speaking(self.endpoint):
             attached = self._api.hijack(
@@ -88,7 +90,7 @@ class DockerEngine:
             except BaseException:
                 attached.socket.close()
                 raise
-        run = DockerRun(self._api, container, attached, on_log)
+        run = DockerRun(self._api, container, attached, on_log, on_errors or on_log)
         run.send(stdin)
         return run
 

@@ -13,6 +13,7 @@ from cvl.engine.protocol import OnLog
 
 GONE = 404
 CHUNK = 1 << 16
+STDERR = 2
 HEADER = struct.Struct(">BxxxL")
 """Before each piece of output: which stream it is of, and its length in bytes."""
 
@@ -20,12 +21,14 @@ HEADER = struct.Struct(">BxxxL")
 class DockerRun:
     """Follows one container: its log over the attach stream, its end over the wait call."""
 
-    def __init__(self, api: Api, container: str, attached: Hijacked, on_log: OnLog) -> None:
+    def __init__(
+        self, api: Api, container: str, attached: Hijacked, on_log: OnLog, on_errors: OnLog
+    ) -> None:
         self._api = api
         self._container = container
         self._attached = attached
         self._socket = attached.socket
-        self._on_log = on_log
+        self._on_log, self._on_errors = on_log, on_errors
         self._ended = threading.Event()
         self._lost = False
         self._thread = threading.Thread(target=self._follow, daemon=True, name="cvl-follow")
@@ -53,8 +56,8 @@ class DockerRun:
 
     def _follow(self) -> None:
         try:
-            for chunk in _output(self._attached):
-                self._on_log(chunk)
+            for kind, chunk in _output(self._attached):
+                (self._on_errors if kind == STDERR else self._on_log)(chunk)
             self._api.call("POST", f"/containers/{self._container}/wait", timeout_s=None)
         except ApiError as error:
             # Removed by somebody else: the state call will say so.
@@ -68,20 +71,20 @@ class DockerRun:
             self._socket.close()
 
 
-def _output(attached: Hijacked) -> Iterator[bytes]:
-    """stdout and stderr as they come, without the headers between them. A piece may be large: it is
-    handed on in parts."""
-    waiting, left = attached.early, 0
+def _output(attached: Hijacked) -> Iterator[tuple[int, bytes]]:
+    """(stream, bytes) of stdout and stderr as they come. A piece may be large: it is handed on in
+    parts."""
+    waiting, kind, left = attached.early, 0, 0
     while True:
         while left or len(waiting) >= HEADER.size:
             if not left:
-                left = HEADER.unpack_from(waiting)[1]
+                kind, left = HEADER.unpack_from(waiting)
                 waiting = waiting[HEADER.size :]
             if not waiting:
                 break
             part, waiting = waiting[:left], waiting[left:]
             left -= len(part)
-            yield part
+            yield kind, part
         received = attached.socket.recv(CHUNK)
         if not received:
             return

@@ -82,8 +82,11 @@ class Engine(Protocol):
     def create(self, spec: ContainerSpec) -> str:
         """Create a container and return its id; nothing runs yet."""
 
-    def start(self, container: str, stdin: bytes, on_log: OnLog) -> Run:
-        """Start, hand over stdin and close it, follow the log."""
+    def start(
+        self, container: str, stdin: bytes, on_log: OnLog, on_errors: OnLog | None = None
+    ) -> Run:
+        """Start, hand over stdin and close it, follow the log. on_errors: receives what comes over
+        stderr, where the engine can tell; `on_log` does otherwise."""
 
     def state(self, container: str) -> ContainerState: ...
 

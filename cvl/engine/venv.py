@@ -127,7 +127,9 @@ class VenvEngine:
             raise EngineError(f"cannot use {folder}: {error.strerror}") from error
         return spec.name
 
-    def start(self, container: str, stdin: bytes, on_log: OnLog) -> VenvRun:
+    def start(
+        self, container: str, stdin: bytes, on_log: OnLog, on_errors: OnLog | None = None
+    ) -> VenvRun:
         run = VenvRun(self._process(container), stdin, on_log, self._warn)
         self._runs[container] = run
         return run

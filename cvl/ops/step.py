@@ -170,8 +170,8 @@ def _execute(
         container = _create(session, spec, placement, image, lock_key)
         faultpoint.reach("created")
         session.cancel.check()
-        stream = hidden.stream(log.write)
-        watched = _run(session, spec, placement, context, container, stream, events)
+        streams = hidden.stream(log.write), hidden.stream(log.write)
+        watched = _run(session, spec, placement, context, container, streams, events)
         ending = _ending(session, spec, watched, container, placement, log, hidden)
         failure = failure_of(ending, spec.step, str(context.log))
         if failure is not None:
@@ -259,12 +259,15 @@ def _run(
     placement: Placement,
     context: StepContext,
     container: str,
-    stream: RedactedStream,
+    streams: tuple[RedactedStream, RedactedStream],
     events: Events,
 ) -> Watched:
     layout = layout_of(placement, session.engine.facts())
     told = request_for(spec, context.secrets, layout, private_proxies(placement))
-    run = session.engine.start(container, json.dumps(told).encode(), stream.write)
+    # One each: what one says may come in the middle of what the other does.
+    log, errors = streams
+    request = json.dumps(told).encode()
+    run = session.engine.start(container, request, log.write, errors.write)
     faultpoint.reach("started")
     follower = Follower(
         engine=session.engine,
@@ -280,7 +283,8 @@ def _run(
     try:
         return follower.follow()
     finally:
-        stream.close()
+        for stream in streams:
+            stream.close()
 
 
 def _ending(

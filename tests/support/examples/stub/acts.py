@@ -1,5 +1,7 @@
 """The acts: each gets the context, the path of the output, an amount and perhaps a file."""
 
+import base64
+import hashlib
 import json
 import os
 import pwd
@@ -9,6 +11,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from cvl_inside import InputError
 
 MIB = 1 << 20
 
@@ -68,6 +72,30 @@ def kill_self(ctx, path, amount, file):
 
 def raise_error(ctx, path, amount, file):
     raise RuntimeError("the model is broken")
+
+
+def leak(ctx, path, amount, file):
+    """Says its secret in every way there is, then ends in the way that `amount` names."""
+    secret = ctx.secret("STUB_SECRET")
+    Path(path).write_text(hashlib.sha256(secret.encode()).hexdigest())
+    forms = [secret, base64.b64encode(f"u:{secret}".encode()).decode(), secret.encode().hex()]
+    for form in forms:
+        for piece in (form[:9], form[9:] + "\n"):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        print(json.dumps({"key": form}), file=sys.stderr, flush=True)
+        ctx.metric(form, 1)
+        ctx.progress(1.5, 2, form[:32])
+        ctx.warning(f"the key is {form}")
+    if amount == 1:
+        raise RuntimeError(f"401: wrong key {secret}")
+    if amount == 2:
+        raise InputError(f"bad {secret}", hint=f"not {secret}", code=secret)
+    if amount == 3:
+        print(f"dying of {secret}", end="", flush=True)
+        os._exit(3)
+    if amount == 4:
+        time.sleep(600)
 
 
 def nothing(ctx, path, amount, file):
