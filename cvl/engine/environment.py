@@ -82,8 +82,10 @@ def uv_program() -> str:
 
 
 def read_environment(folder: Path) -> Environment | None:
-    """The environment in `folder`, when it is complete and its Python is still there."""
+    """The environment in `folder`, when it is complete, ours, and its Python is still there."""
     try:
+        if folder.lstat().st_uid != os.geteuid():
+            return None
         data = json.loads((folder / MARKER).read_text())
         found = Environment(folder, **data)
     except (OSError, ValueError, TypeError):

@@ -308,8 +308,10 @@ def _end_ghost(folder: Path) -> None:
 
 
 def _folders(parent: Path) -> list[Path]:
+    """Those of this user: nothing of another's is run, ended or removed."""
     try:
-        return sorted(path for path in parent.iterdir() if path.is_dir())
+        me = os.geteuid()
+        return sorted(p for p in parent.iterdir() if p.is_dir() and p.lstat().st_uid == me)
     except OSError:
         return []
 

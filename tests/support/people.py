@@ -44,16 +44,16 @@ def elsewhere() -> Iterator[Path]:
         yield home
 
 
-def as_user(engine: Engine, home: Path) -> Person:
+def as_user(engine: Engine, home: Path, uid: int = UID) -> Person:
     """A user without a passwd entry, in the group that may use the engine's socket; `home` becomes
     theirs alone."""
     group = Path(engine.host.removeprefix("unix://")).stat().st_gid
-    os.chown(home, UID, UID)
+    os.chown(home, uid, uid)
     home.chmod(0o700)
-    become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", f"--groups={group}", "--"]
+    become = ["setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={group}", "--"]
     paths = [str(REPOSITORY), *(path for path in sys.path if path.endswith("site-packages"))]
     environment = {"HOME": str(home), "PYTHONPATH": os.pathsep.join(paths), "USER": "somebody"}
-    return Person(UID, UID, [*become, *interpreter(become, environment)], environment)
+    return Person(uid, uid, [*become, *interpreter(become, environment)], environment)
 
 
 @cache
