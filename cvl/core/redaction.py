@@ -12,6 +12,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+from cvl.errors import InputError
+
 SHORTEST = 6
 """Characters of the shortest value that can be told from ordinary text."""
 _NAME = re.compile(
@@ -23,6 +25,19 @@ _NAME = re.compile(
 def is_secret_name(name: str) -> bool:
     """Does a variable of this name hold a secret, as far as its name says?"""
     return _NAME.search(name) is not None
+
+
+def given_secrets(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Values of the declared secrets that the environment has. InputError for one that is too short
+    to be kept out of logs: it could not be told from other text."""
+    found = {name: environment[name] for name in names if environment.get(name)}
+    for name, value in found.items():
+        if len(value.strip()) < SHORTEST:
+            raise InputError(
+                f"{name} has less than {SHORTEST} characters: too short to be kept out of logs",
+                hint=f"unset {name}, or give the whole key",
+            )
+    return found
 
 
 # What credential helpers of docker clients and package indexes are told with.

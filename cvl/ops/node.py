@@ -11,6 +11,7 @@ from typing import Any
 
 from cvl.core.manifest import Manifest, ModelManifest
 from cvl.core.plan import OutputRequest, Placement, StagedFile, StepSpec
+from cvl.core.redaction import given_secrets
 from cvl.ops.authorities import proxies
 from cvl.ops.build import context_of
 from cvl.ops.engines import session_for
@@ -19,7 +20,7 @@ from cvl.ops.inputs import Inputs
 from cvl.ops.kept import keep_step
 from cvl.ops.ladder import ladder_for, run_ladder
 from cvl.ops.place import check_memory, choose_gpus, make_spec
-from cvl.ops.request import Options, secrets_for
+from cvl.ops.request import Options
 from cvl.ops.session import Session, inside_folder
 from cvl.ops.step import StepContext, StepResult, this_user
 from cvl.store.dirs import make_private
@@ -109,7 +110,7 @@ def run_model(
         manifest=manifest,
         build=build,
         gpus=gpus.wanted,
-        secrets=secrets_for(manifest, os.environ),
+        secrets=given_secrets(manifest.secrets, os.environ),
         log=logs / f"{node.step}.log",
         use_cache=node.options.use_cache,
         before_work=files.before(before_work),

@@ -13,13 +13,13 @@ from typing import Any
 from cvl.core.dtypes import check_dtype
 from cvl.core.graph import check_graph, output_spec
 from cvl.core.inputs import resolve_inputs
-from cvl.core.manifest import Manifest, ModelManifest, OutputSpec, PipelineManifest
+from cvl.core.manifest import Manifest, OutputSpec, PipelineManifest
 from cvl.core.media import extensions_for
 from cvl.core.names import canonical, did_you_mean
 from cvl.core.offload import check_offload
 from cvl.core.output_names import SEED, with_seed
 from cvl.core.plan import OutputRequest
-from cvl.core.redaction import SHORTEST
+from cvl.core.redaction import given_secrets
 from cvl.core.seeds import MAX_SEED
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
@@ -118,7 +118,7 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
     else:
         check_offload(manifest, request.options.offload)
         check_dtype(manifest.dtypes, request.options.dtype)
-        secrets_for(manifest, os.environ)
+        given_secrets(manifest.secrets, os.environ)
     specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
     return CheckedInputs(manifest, values, specs, step_values)
 
@@ -211,16 +211,3 @@ def output_request(name: str, spec: OutputSpec, file_name: str) -> OutputRequest
             hint=f"choose from: {', '.join('.' + a for a in allowed)}",
         )
     return OutputRequest(spec.type, extension if extension.isalnum() else default, spec.expect)
-
-
-def secrets_for(manifest: ModelManifest, environment: Mapping[str, str]) -> dict[str, str]:
-    """Values of the declared secrets that the environment has. One that is too short to be kept
-    out of logs is refused: it could not be told from other text."""
-    found = {name: environment[name] for name in manifest.secrets if environment.get(name)}
-    for name, value in found.items():
-        if len(value.strip()) < SHORTEST:
-            raise InputError(
-                f"{name} has less than {SHORTEST} characters: too short to be kept out of logs",
-                hint=f"unset {name}, or give the whole key",
-            )
-    return found

@@ -17,7 +17,7 @@ import pytest
 from tests.support.processes import ROOT
 
 PREDICT = """
-import subprocess, sys, threading, time
+import os, subprocess, sys, threading, time
 from cvl_inside import InputError, Predictor, run
 
 class OutOfMemoryError(RuntimeError):
@@ -71,6 +71,8 @@ class Tiny(Predictor):
             threading.Thread(target=time.sleep, args=(600,)).start()
         if act == "size":
             assert options["size"] == 720, options
+        if act == "proxy":
+            assert os.environ["https_proxy"] == "http://ada:opensesame@proxy:1"
         if act == "wants":
             ctx.output("extra")
         with open(path, "w") as stream:
@@ -346,3 +348,9 @@ def test_it_runs_on_python_3_8() -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stdout
+
+
+def test_variables_that_nobody_else_may_see_come_with_the_request(app: Path) -> None:
+    private = {"https_proxy": "http://ada:opensesame@proxy:1"}
+    assert under_cvl(app, "proxy", environment=private).code == 0
+    assert under_cvl(app, "proxy").code == 1

@@ -12,6 +12,7 @@ from cvl.ops.examples import Catalog
 from cvl.ops.request import Options, Request, check_request
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+STUBS = Path(__file__).resolve().parents[1] / "support" / "examples"
 PORTRAIT = str(EXAMPLES / "avatar_video" / "samples" / "portrait.jpg")
 
 
@@ -63,3 +64,18 @@ def test_an_output_of_a_format_that_cannot_be_made_is_refused(tmp_path: Path) ->
     with pytest.raises(InputError) as caught:
         check_request(catalog, request, "run")
     assert ".wav" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["stub", "twostep"])
+def test_a_secret_too_short_to_be_kept_out_of_logs_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog([str(STUBS)])
+    request = Request(catalog.find(name), {}, {"": str(tmp_path / "out.txt")})
+    monkeypatch.setenv("STUB_SECRET", "abc12")
+    with pytest.raises(InputError) as caught:
+        check_request(catalog, request, "run")
+    assert "STUB_SECRET" in caught.value.message and "abc12" not in str(caught.value.args)
+    for good in ("", "abc123"):
+        monkeypatch.setenv("STUB_SECRET", good)
+        check_request(catalog, request, "run")
