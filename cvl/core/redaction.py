@@ -3,7 +3,6 @@ them."""
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -194,6 +193,8 @@ def _spellings(value: str) -> Iterator[bytes]:
 def _in_base64(raw: bytes) -> Iterator[bytes]:
     """What does not depend on the bytes before and after, at each of the three places that a value
     may begin at."""
+    import base64
+
     for before in range(3):
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             text = encode(b"\0" * before + raw)
