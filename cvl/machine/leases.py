@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvl.core.names import did_you_mean
-from cvl.errors import GpuError, InputError, StateError
+from cvl.disks import full_disk, names_full
+from cvl.errors import CvlError, GpuError, InputError, StateError
 from cvl.machine.gpus import Gpu
 
 POLL_S = 0.2
@@ -129,7 +130,7 @@ def _try(folder: Path, wanted: Wanted) -> dict[str, int]:
                 held[uuid] = descriptor
     except OSError as error:
         _release(held)
-        raise StateError(f"cannot use a lease in {folder}: {error.strerror}") from error
+        raise _unusable(f"a lease in {folder}", folder, error) from error
     return held
 
 
@@ -141,8 +142,9 @@ def _lock(path: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"pid {os.getpid()} of uid {os.getuid()}".encode(), 0)
+    with contextlib.suppress(OSError):  # who holds it is said to others where there is room for it
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"pid {os.getpid()} of uid {os.getuid()}".encode(), 0)
     return descriptor
 
 
@@ -166,8 +168,14 @@ def _open_folder() -> Path:
         if folder.stat().st_uid == os.getuid():
             folder.chmod(SHARED_FOLDER)
     except OSError as error:
-        raise StateError(f"cannot use the lease folder {folder}: {error.strerror}") from error
+        raise _unusable(f"the lease folder {folder}", folder, error) from error
     return folder
+
+
+def _unusable(what: str, folder: Path, error: OSError) -> CvlError:
+    if names_full(error):
+        return full_disk(folder, "name a folder on another disk with CVL_LEASE_DIR", error)
+    return StateError(f"cannot use {what}: {error.strerror}")
 
 
 def _open_shared(path: Path) -> int:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-from cvl.errors import DiskFullError
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
+from cvl.disks import naming_the_mount
 
 
 def write_atomic(
@@ -19,8 +16,13 @@ def write_atomic(
     """Write `data` so that `path` never holds a part of it, even after a power cut.
 
     With replace=False, an existing file wins, also over one that appears meanwhile. With
-    durable=False, a power cut may cost the file.
+    durable=False, a power cut may cost the file. DiskFullError when there is no room.
     """
+    with naming_the_mount(path.parent):
+        _write_atomic(path, data, replace, mode, durable)
+
+
+def _write_atomic(path: Path, data: bytes, replace: bool, mode: int, durable: bool) -> None:
     import tempfile
 
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:32]}.", dir=path.parent)
@@ -104,31 +106,6 @@ def copy_bytes(source: int, target: int, size: int) -> None:
         os.lseek(target, offset, os.SEEK_SET)
         with open(os.dup(source), "rb") as reader, open(os.dup(target), "wb") as writer:
             shutil.copyfileobj(reader, writer, 1 << 20)
-
-
-@contextlib.contextmanager
-def naming_the_mount(path: Path) -> Iterator[None]:
-    """A full disk below `path` becomes DiskFullError with the mount's name."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            mount = mount_of(path)
-            raise DiskFullError(
-                f"the disk at {mount} is full",
-                hint=f"free space on {mount}, or run: cvl gc",
-            ) from error
-        raise
-
-
-def mount_of(path: Path) -> Path:
-    """The mount point that `path` is on."""
-    existing = path.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    while not os.path.ismount(existing):
-        existing = existing.parent
-    return existing
 
 
 def remove_tree(path: Path) -> None:

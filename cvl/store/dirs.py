@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvl.errors import StateError
+from cvl.disks import full_disk, names_full
+from cvl.errors import CvlError, StateError
 from cvl.store.atomic import write_atomic
 
 PRIVATE = 0o700
@@ -69,10 +70,7 @@ class Dirs:
                 write_atomic(path, os.urandom(8).hex().encode(), replace=False)
             return path.read_text()
         except OSError as error:
-            raise StateError(
-                f"cannot use {path}: {error.strerror}",
-                hint="set CVL_HOME to a folder that you can write to",
-            ) from error
+            raise unusable(f"cannot use {path}", path, error) from error
 
 
 def find_dirs() -> Dirs:
@@ -98,15 +96,21 @@ def _xdg(variable: str, below_home: str) -> Path:
 
 def make_private(path: Path) -> Path:
     """Create `path` and its parents, readable by the user alone; those that exist stay as they
-    are."""
+    are. DiskFullError or StateError when that cannot be."""
     try:
         missing = [folder for folder in (path, *path.parents) if not folder.exists()]
         for folder in reversed(missing):
             folder.mkdir(mode=PRIVATE, exist_ok=True)
         path.mkdir(mode=PRIVATE, exist_ok=True)
     except OSError as error:
-        raise StateError(
-            f"cannot create {path}: {error.strerror}",
-            hint="set CVL_HOME to a folder that you can write to",
-        ) from error
+        raise unusable(f"cannot create {path}", path, error) from error
     return path
+
+
+def unusable(what: str, path: Path, error: OSError) -> CvlError:
+    """The error for a folder or file of ours that the system refused."""
+    if names_full(error):
+        return full_disk(path, error=error)
+    return StateError(
+        f"{what}: {error.strerror}", hint="set CVL_HOME to a folder that you can write to"
+    )

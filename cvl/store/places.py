@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from cvl.core.doctor.facts import DiskFact, FolderFact, OwnershipFact
-from cvl.store.atomic import mount_of
+from cvl.disks import mount_of
 
 MAX_ENTRIES, MAX_SECONDS = 20_000, 3.0
 

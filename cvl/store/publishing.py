@@ -11,8 +11,9 @@ from pathlib import Path
 from cvl import faultpoint
 from cvl.core.names import printable
 from cvl.core.provenance import Patch
+from cvl.disks import naming_the_mount
 from cvl.errors import TargetExistsError
-from cvl.store.atomic import naming_the_mount, remove_tree, rename_new, sync_folder
+from cvl.store.atomic import remove_tree, rename_new, sync_folder
 from cvl.store.folders import FolderError, copy_file, copy_tree, measure
 from cvl.store.outputs import Produced
 from cvl.store.patching import CARRIERS, copy_patched, patch_of, unpatched_digest
@@ -66,7 +67,7 @@ def put(finished: Finished, target: Target, check: Callable[[], None]) -> bool:
         return False
     refuse_existing(target)
     source = finished.produced.path
-    with naming_the_mount(target.path.parent):
+    with naming_the_mount(target.path.parent, "give another --output"):
         target.staging.mkdir(mode=0o700, exist_ok=True)
         part = target.staging / "output"
         remove_tree(part)

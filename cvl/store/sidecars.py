@@ -14,8 +14,9 @@ from cvl.core.provenance.sidecar import (
     encode_sidecar,
     sidecar_name,
 )
+from cvl.disks import naming_the_mount
 from cvl.errors import TargetExistsError
-from cvl.store.atomic import naming_the_mount, sync_folder
+from cvl.store.atomic import sync_folder
 from cvl.store.targets import Target, file_mode
 
 
@@ -53,7 +54,7 @@ def write_sidecar(target: Target, sidecar: Sidecar) -> Path:
     """Put the sidecar of a published file in its place in one rename."""
     path = sidecar_path(target.path)
     check_sidecar(target)
-    with naming_the_mount(path.parent):
+    with naming_the_mount(path.parent, "give another --output"):
         target.staging.mkdir(mode=0o700, exist_ok=True)
         part = target.staging / "sidecar"
         with part.open("wb") as stream:

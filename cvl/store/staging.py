@@ -18,8 +18,9 @@ from cvl.core.manifest import InputSpec
 from cvl.core.media import Kind, MediaError, MediaInfo, extension_for, inspect, require_kind
 from cvl.core.names import printable
 from cvl.core.plan import StagedFile
+from cvl.disks import naming_the_mount
 from cvl.errors import InputError
-from cvl.store.atomic import copy_bytes, naming_the_mount
+from cvl.store.atomic import copy_bytes
 from cvl.store.digests import Identity
 
 MAX_INPUT = 20 * 10**9

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cvl.disks import mount_of, naming_the_mount
 from cvl.errors import DiskFullError, StateError
-from cvl.store.atomic import mount_of, naming_the_mount, remove_tree, write_atomic
+from cvl.store.atomic import remove_tree, write_atomic
 from cvl.store.dirs import Dirs, find_dirs, make_private
 from tests.support.files import read_only_folder
 from tests.support.processes import ended, python
