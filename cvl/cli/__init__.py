@@ -17,8 +17,7 @@ def main() -> NoReturn:
         status = run_app(sys.argv[1:])
     except KeyboardInterrupt:
         status = 130
-    _flush()
-    sys.exit(status)
+    sys.exit(_flush(status))
 
 
 def _speak_any_language() -> None:
@@ -28,11 +27,13 @@ def _speak_any_language() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _flush() -> None:
-    """A reader that went away (`cvl list | head -1`) is no error of ours."""
+def _flush(status: int) -> int:
+    """The exit code. A reader that went away (`cvl list | head -1`) is no error of ours; a disk
+    that is full is one, also when it shows only now."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        import os
+    except OSError as error:
+        from cvl.cli.app import tell_unwritten
 
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return tell_unwritten(error) or status
+    return status

@@ -17,11 +17,11 @@ from cvl.core.container import (
     FoundImage,
 )
 from cvl.engine.api import Api, ApiError
-from cvl.engine.build import build_image, find_client
+from cvl.engine.build import build_image, find_client, full_engine, says_full
 from cvl.engine.docker_run import DockerRun
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
 from cvl.engine.protocol import BuildSpec, Cancelled, OnBuild, OnLog
-from cvl.errors import CvlError, DiskFullError, EngineError, GpuError
+from cvl.errors import CvlError, EngineError, GpuError
 
 CONTROL_TIMEOUT_S = 10
 CREATE_TIMEOUT_S = 60
@@ -46,6 +46,12 @@ class DockerEngine:
                 self._facts = _facts(self._api.call("GET", "/info"))
         return self._facts
 
+    def _root(self) -> str:
+        """Where the engine keeps everything; empty when it does not say."""
+        with contextlib.suppress(CvlError):
+            return self.facts().root_dir
+        return ""
+
     def can_build(self) -> bool:
         try:
             return bool(find_client())
@@ -62,24 +68,24 @@ class DockerEngine:
                 return None
 
     def build(self, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled) -> str:
-        return build_image(self.endpoint, spec, on_progress, cancelled)
+        return build_image(self.endpoint, spec, on_progress, cancelled, self._root)
 
     def pull(self, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> str:
         from cvl.engine.pull import pull_image
 
-        pull_image(self.endpoint, reference, on_progress, cancelled)
+        pull_image(self.endpoint, reference, on_progress, cancelled, self._root)
         return "" if cancelled() else self.image_id(reference) or ""
 
     def create(self, spec: ContainerSpec) -> str:
         document = {**_container_config(spec), "HostConfig": _host_config(spec)}
         name = {"name": spec.name}
-        with speaking(self.endpoint):
+        with speaking(self.endpoint, self._root):
             created = self._api.call("POST", "/containers/create", name, document, CREATE_TIMEOUT_S)
         return str(created["Id"])
 
     def start(self, container: str, stdin: bytes, on_log: OnLog) -> DockerRun:
         path = f"/containers/{container}"
-        with speaking(self.endpoint):
+        with speaking(self.endpoint, self._root):
             attached = self._api.hijack(
                 f"{path}/attach", {"stdin": True, "stdout": True, "stderr": True, "stream": True}
             )
@@ -262,12 +268,13 @@ def _facts(info: dict[str, Any]) -> EngineFacts:
 
 
 @contextlib.contextmanager
-def speaking(endpoint: Endpoint) -> Iterator[None]:
-    """Turn what the API raises into one of our errors, with a hint."""
+def speaking(endpoint: Endpoint, root: Callable[[], str] = lambda: "") -> Iterator[None]:
+    """Turn what the API raises into one of our errors, with a hint. root: asked for the folder of
+    the engine when its disk is full."""
     try:
         yield
     except ApiError as error:
-        raise refused(error.message, endpoint) from error
+        raise refused(error.message, endpoint, root) from error
     except TimeoutError as error:
         raise EngineError(
             f"the Docker engine at {endpoint.url} does not answer",
@@ -278,14 +285,11 @@ def speaking(endpoint: Endpoint) -> Iterator[None]:
         raise _unreachable(error, endpoint) from error
 
 
-def refused(text: str, endpoint: Endpoint) -> CvlError:
+def refused(text: str, endpoint: Endpoint, root: Callable[[], str] = lambda: "") -> CvlError:
     """What the engine's own words come down to."""
     low = text.lower()
-    if "no space left on device" in low:
-        return DiskFullError(
-            "the disk of the Docker engine is full",
-            hint="cvl gc removes what cvl no longer needs; docker system df shows the rest",
-        )
+    if says_full(text):
+        return full_engine(root())
     if "could not select device driver" in low or "nvidia-container" in low:
         return GpuError(
             f"the GPU could not be given to the container: {text}",

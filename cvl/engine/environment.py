@@ -13,12 +13,15 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvl.disks import full_disk, is_full
 from cvl.engine import supervisor
+from cvl.engine.build import says_full
 from cvl.engine.protocol import BuildProgress, Cancelled, OnBuild
 from cvl.errors import BuildError, DiskFullError, EngineError
 
@@ -107,13 +110,18 @@ def make_environment(
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder, cancelled) as lock:
         remove_environment(folder)
-        folder.mkdir(mode=0o700)
         how = _Uv(folder, lock, cancelled, authorities)
-        _install(uv, folder, context / LOCK, on_progress, how, only_binary)
-        on_progress(BuildProgress("copying the example", 2, 3))
-        ignored = shutil.ignore_patterns("cvl_inside", "__pycache__")
-        shutil.copytree(context, folder / "app", ignore=ignored)
-        _write_last(folder / MARKER, json.dumps(marker(), indent=1))
+        try:
+            folder.mkdir(mode=0o700)
+            _install(uv, folder, context / LOCK, on_progress, how, only_binary)
+            on_progress(BuildProgress("copying the example", 2, 3))
+            ignored = shutil.ignore_patterns("cvl_inside", "__pycache__")
+            shutil.copytree(context, folder / "app", ignore=ignored)
+            _write_last(folder / MARKER, json.dumps(marker(), indent=1))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                remove_environment(folder)
+            raise
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,7 @@ class _Uv:
                 _end(process)
                 raise
         if process.returncode:
-            raise _failure(log.read_text(errors="replace"))
+            raise _failure(log.read_text(errors="replace"), self.folder)
         log.unlink(missing_ok=True)
 
 
@@ -254,11 +262,19 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _failure(text: str) -> BuildError | DiskFullError:
+def _full(folder: Path) -> DiskFullError:
+    """Of the disks that uv writes to, the one that is full: asked while what it wrote is there."""
+    own = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    cache = os.environ.get("UV_CACHE_DIR") or f"{own}/uv"
+    places = (folder, Path(cache).expanduser(), Path(tempfile.gettempdir()))
+    return full_disk(next((place for place in places if is_full(place)), folder))
+
+
+def _failure(text: str, folder: Path) -> BuildError | DiskFullError:
     low = text.lower()
     tail = "\n".join(text.strip().splitlines()[-TAIL_LINES:])
-    if "no space left on device" in low:
-        return DiskFullError("the disk is full", hint="cvl gc makes room")
+    if says_full(text) or is_full(folder):  # its last words may not have fitted
+        return _full(folder)
     message = f"its virtual environment could not be made:\n{tail}"
     if any(word in low for word in OFFLINE):
         hint = "the wheels are downloaded once: connect to the network and run it again"

@@ -3,6 +3,7 @@ credential helpers of the docker client."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import docker
@@ -10,10 +11,10 @@ import requests
 from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 
-from cvl.engine.docker import refused
+from cvl.engine.build import full_engine, says_full
 from cvl.engine.endpoint import Endpoint
 from cvl.engine.protocol import BuildProgress, Cancelled, OnBuild
-from cvl.errors import CvlError, DiskFullError, EngineError
+from cvl.errors import CvlError, EngineError
 
 # Between two lines of a pull, which come several times a second while anything arrives.
 PULL_TIMEOUT_S = 120
@@ -21,27 +22,31 @@ PULLED = ("Pull complete", "Already exists")
 
 
 def pull_image(
-    endpoint: Endpoint, reference: str, on_progress: OnBuild, cancelled: Cancelled
+    endpoint: Endpoint,
+    reference: str,
+    on_progress: OnBuild,
+    cancelled: Cancelled,
+    root: Callable[[], str],
 ) -> None:
-    """Pull `reference`; returns early when `cancelled` says so. EngineError when it cannot be."""
+    """Pull `reference`; returns early when `cancelled` says so. EngineError when it cannot be,
+    DiskFullError when the disk with the engine's folder, `root`, is full."""
     try:
-        _pull(endpoint, reference, on_progress, cancelled)
+        refusal = _pull(endpoint, reference, on_progress, cancelled)
     except APIError as error:
-        raise _named(reference, str(error.explanation or error), endpoint) from error
+        raise _named(reference, str(error.explanation or error), root) from error
     except (DockerException, requests.exceptions.RequestException, OSError) as error:
         raise EngineError(
             f"{reference} could not be pulled: the connection to the Docker engine broke",
             hint="run: cvl doctor",
             code="engine_timeout",
         ) from error
+    if refusal:
+        raise _named(reference, refusal, root)
 
 
-def _named(reference: str, text: str, endpoint: Endpoint) -> CvlError:
-    found = refused(text, endpoint)
-    return found if isinstance(found, DiskFullError) else _cannot(reference, text)
-
-
-def _cannot(reference: str, why: str) -> EngineError:
+def _named(reference: str, why: str, root: Callable[[], str]) -> CvlError:
+    if says_full(why):
+        return full_engine(root())
     return EngineError(
         f"{reference} cannot be pulled: {why.strip()}",
         hint="check the network, the name, and docker login",
@@ -49,18 +54,20 @@ def _cannot(reference: str, why: str) -> EngineError:
     )
 
 
-def _pull(endpoint: Endpoint, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> None:
+def _pull(endpoint: Endpoint, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> str:
+    """What the engine said against it; empty when it said nothing."""
     tls = kwargs_from_env() if endpoint.source == "DOCKER_HOST" else {}
     settings: dict[str, Any] = {**tls, "base_url": endpoint.url}
     client = docker.APIClient(version="auto", timeout=PULL_TIMEOUT_S, **settings)
     layers: dict[str, bool] = {}
     for line in client.pull(reference, stream=True, decode=True):
         if cancelled():
-            return
+            return ""
         if "error" in line:
-            raise _cannot(reference, str(line["error"]))
+            return str(line["error"])
         status = str(line.get("status", ""))
         if "id" in line:
             layers[line["id"]] = status in PULLED
         text = f"{line.get('id', '')} {status}".strip()
         on_progress(BuildProgress(text, sum(layers.values()), len(layers)))
+    return ""

@@ -26,6 +26,7 @@ from cvl.core.container import (
     FoundImage,
 )
 from cvl.core.dockerfile import BUNDLE
+from cvl.disks import full_disk, names_full
 from cvl.engine import supervisor
 from cvl.engine.enter import enter_process
 from cvl.engine.environment import (
@@ -98,6 +99,8 @@ class VenvEngine:
                 authorities=spec.secrets.get(BUNDLE, ""),
             )
         except OSError as error:
+            if names_full(error):
+                raise full_disk(self._envs, error=error) from error
             raise BuildError(f"its virtual environment could not be made: {error}") from error
         return identity
 
@@ -119,10 +122,15 @@ class VenvEngine:
             text = json.dumps(_process_spec(spec, environment))
             part = folder / ".spec.json"
             part.write_text(text)
+            for name in supervisor.NOTES:  # it must be able to say how it ended on a full disk
+                (folder / f"{name}.part").write_text(" " * supervisor.NOTE_BYTES)
             part.replace(folder / "spec.json")
         except FileExistsError as error:
             raise EngineError(f"the name {spec.name} is in use") from error
         except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if names_full(error):
+                raise full_disk(folder, error=error) from error
             raise EngineError(f"cannot use {folder}: {error.strerror}") from error
         return spec.name
 

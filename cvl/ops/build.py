@@ -8,8 +8,9 @@ from pathlib import Path
 from cvl.core import owner as labels
 from cvl.core.manifest import ModelManifest
 from cvl.core.names import printable
+from cvl.disks import naming_the_mount
 from cvl.engine.protocol import BuildProgress, BuildSpec, OnBuild
-from cvl.errors import BuildError
+from cvl.errors import BuildError, DiskFullError
 from cvl.ops.authorities import give_to_build, proxies
 from cvl.ops.context import (
     BuildContext,
@@ -94,9 +95,13 @@ def ensure_image(
 
 
 def _remember(session: Session, context: BuildContext, image: str) -> None:
-    session.records.remember_image(
-        context.digest, image, base=context.base_image, base_id=context.base_identity
-    )
+    """What cannot be written down costs a build when the image is pruned, never this run."""
+    try:
+        session.records.remember_image(
+            context.digest, image, base=context.base_image, base_id=context.base_identity
+        )
+    except DiskFullError as error:
+        session.report.warning(f"which image was used is not written down: {error.message}")
 
 
 def _reporter(session: Session, step: str, phase: str, unit: str) -> OnBuild:
@@ -126,9 +131,10 @@ def _build(
     on_progress = _reporter(session, step, "build", "steps")
     with scratch_folder(session, "build", context.digest) as folder:
         place = folder / "context"
-        place.mkdir()
-        write_context(context, inside_folder(), place)
-        secrets = give_to_build(session.ca_bundle, place, folder)
+        with naming_the_mount(folder):
+            place.mkdir()
+            write_context(context, inside_folder(), place)
+            secrets = give_to_build(session.ca_bundle, place, folder)
         spec = BuildSpec(
             context_dir=str(place),
             id_file=str(folder / "id"),

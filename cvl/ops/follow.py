@@ -3,11 +3,13 @@ the user or the clock says so."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import time
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +30,34 @@ MAX_RESULT = 1 << 20
 
 
 class BoundedLog:
-    """A log file of at most twice LOG_BYTES: the older half is dropped as a whole."""
+    """A log file of at most twice LOG_BYTES: the older half is dropped as a whole. A full disk
+    costs the log, never the run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stream = path.open("ab", buffering=0)
-        self._size = path.stat().st_size
         self._tail = bytearray()
+        self._stream: FileIO | None = None
+        self._size = 0
+        with contextlib.suppress(OSError):
+            self._open()
+
+    def _open(self) -> None:
+        self._stream = self.path.open("ab", buffering=0)
+        self._size = self.path.stat().st_size
 
     def write(self, chunk: bytes) -> None:
-        """Append raw bytes. A full disk costs the log, never the run."""
+        """Append raw bytes."""
         self._tail = (self._tail + chunk)[-TAIL_BYTES:]
-        try:
+        with contextlib.suppress(OSError):
             if self._size > LOG_BYTES:
-                self._stream.close()
+                self.close()
                 self.path.replace(self.path.with_name(self.path.name + ".old"))
-                self._stream, self._size = self.path.open("ab", buffering=0), 0
+                self._size = 0
+            if self._stream is None:
+                self._open()
+            assert self._stream is not None
             self._stream.write(chunk)
             self._size += len(chunk)
-        except OSError:
-            return
 
     @property
     def tail(self) -> str:
@@ -55,7 +65,9 @@ class BoundedLog:
         return self._tail.decode(errors="replace")
 
     def close(self) -> None:
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
 
 
 class Events:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cvl import faultpoint
 from cvl.core import owner as labels
@@ -23,7 +24,8 @@ from cvl.core.outcome import Ending, failure_of, warning_of
 from cvl.core.plan import Placement, StepSpec, request_for, step_key
 from cvl.core.policy import GRACE_S, container_for, container_user, layout_of
 from cvl.core.provenance import Origin
-from cvl.errors import CvlError
+from cvl.disks import is_full, mount_of, naming_the_mount
+from cvl.errors import CvlError, DiskFullError
 from cvl.machine.leases import Wanted, leased
 from cvl.ops.build import ensure_image, existing_image
 from cvl.ops.context import BuildContext
@@ -161,7 +163,9 @@ def _execute(
     lay_out(session, placement)
     container = ""
     log = BoundedLog(context.log)
-    events = Events(Path(placement.work) / "control" / "events.jsonl", spec.step, session.report)
+    with naming_the_mount(Path(placement.work)):
+        events_path = Path(placement.work) / "control" / "events.jsonl"
+        events = Events(events_path, spec.step, session.report)
     started = time.monotonic()
     try:
         container = _create(session, spec, placement, image, lock_key)
@@ -208,6 +212,11 @@ def _origin(spec: StepSpec, context: StepContext, image: str, seed: int) -> Orig
 def lay_out(session: Session, placement: Placement) -> None:
     """The private folders of a step, as its container will see them."""
     work = Path(placement.work)
+    with naming_the_mount(work):
+        _lay_out(session, placement, work)
+
+
+def _lay_out(session: Session, placement: Placement, work: Path) -> None:
     for name in ("inputs", "out", "control", "scratch", "home"):
         (work / name).mkdir(mode=0o700, exist_ok=True)
     make_private(Path(placement.jit))
@@ -286,18 +295,31 @@ def _ending(
 ) -> Ending:
     lost = watched.stop_reason == "engine_lost"
     state = None if lost else session.engine.state(container)
+    result = read_result(Path(placement.work) / "control" / "result.json")
     return Ending(
         exit_code=state.exit_code if state else -1,
         oom_killed=bool(state and state.oom_killed),
         engine_error=state.error if state else "",
         stop_reason=watched.stop_reason,
         signum=session.cancel.signum,
-        result=read_result(Path(placement.work) / "control" / "result.json"),
+        result=result,
         log_tail=log.tail,
         memory_limit=spec.limits.memory,
         timeout_s=spec.limits.timeout_s,
         on_host=session.is_host,
+        full_mount=_full_mount(placement.work, result if session.is_host else {}),
+        tmp_limit=spec.limits.tmp,
     )
+
+
+def _full_mount(work: str, result: dict[str, Any]) -> str:
+    """Mount point of the disk that a step writes to, when that is full: asked while what it wrote
+    is still there. Of a process of this machine, also of the folder that it says is full."""
+    told = result.get("place")
+    for path in (work, *((told,) if isinstance(told, str) and os.path.isabs(told) else ())):
+        if is_full(Path(path)):
+            return str(mount_of(Path(path)))
+    return ""
 
 
 def _warn(session: Session, ending: Ending, step: str) -> list[str]:
@@ -338,7 +360,8 @@ def _keep(
         example=spec.example,
     )
     kept = commit(key, outputs, replace=anew).outputs
-    commit(step_key(spec, image, any_seed=True), kept, replace=anew and not spec.seed_given)
+    with contextlib.suppress(DiskFullError):  # it is kept; it will be found by its seed alone
+        commit(step_key(spec, image, any_seed=True), kept, replace=anew and not spec.seed_given)
     return kept, key
 
 
