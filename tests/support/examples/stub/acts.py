@@ -1,5 +1,6 @@
 """The acts: each gets the context, the path of the output, an amount and perhaps a file."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -123,6 +124,32 @@ def big_file(ctx, path, amount, file):
     with open(path, "wb") as stream:
         while True:
             stream.write(bytes(MIB))
+
+
+def write(ctx, path, amount, file):
+    """Writes `amount` MiB."""
+    with open(path, "wb") as stream:
+        for _ in range(int(amount)):
+            stream.write(bytes(MIB))
+
+
+def write_regardless(ctx, path, amount, file):
+    """The same, and ends well whatever becomes of it."""
+    with contextlib.suppress(OSError):
+        write(ctx, path, amount, file)
+    with open(path, "ab"):
+        pass
+
+
+def write_scratch(ctx, path, amount, file):
+    write(ctx, os.path.join(ctx.scratch, "large"), amount, file)
+    ok(ctx, path, amount, file)
+
+
+def write_tmp(ctx, path, amount, file):
+    """In files that are smaller than one may be."""
+    for number in range(int(amount)):
+        write(ctx, f"/tmp/{number}", 1, file)
 
 
 def flood(ctx, path, amount, file):
