@@ -262,19 +262,22 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _full(folder: Path) -> DiskFullError:
-    """Of the disks that uv writes to, the one that is full: asked while what it wrote is there."""
-    own = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    cache = os.environ.get("UV_CACHE_DIR") or f"{own}/uv"
-    places = (folder, Path(cache).expanduser(), Path(tempfile.gettempdir()))
-    return full_disk(next((place for place in places if is_full(place)), folder))
+def _full(folder: Path, text: str) -> DiskFullError:
+    """Of the disks that uv writes to, the one that is full now, else the one that it names: what it
+    wrote to its cache is gone again."""
+    own = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cache = Path(os.environ.get("UV_CACHE_DIR") or f"{own}/uv")
+    places = (folder, cache, Path(tempfile.gettempdir()))
+    found = [place for place in places if is_full(place)]
+    found += [place for place in places if f"{place}/" in text]
+    return full_disk(found[0] if found else folder)
 
 
 def _failure(text: str, folder: Path) -> BuildError | DiskFullError:
     low = text.lower()
     tail = "\n".join(text.strip().splitlines()[-TAIL_LINES:])
     if says_full(text) or is_full(folder):  # its last words may not have fitted
-        return _full(folder)
+        return _full(folder, text)
     message = f"its virtual environment could not be made:\n{tail}"
     if any(word in low for word in OFFLINE):
         hint = "the wheels are downloaded once: connect to the network and run it again"

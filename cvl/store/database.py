@@ -58,18 +58,12 @@ class Database:
                         self.reserve()
 
     def reserve(self) -> None:
-        """Have the reserve. DiskFullError when there is no room for it."""
-        with contextlib.suppress(OSError):
-            if self._reserve.stat().st_size == RESERVE:
-                return
-        part = self._reserve.with_name(f"{self._reserve.name}.{os.getpid()}")
-        try:
-            with naming_the_mount(part.parent), part.open("wb") as stream:
-                stream.write(os.urandom(RESERVE))  # zeros take no room where a disk compresses
-                stream.flush()
-                part.replace(self._reserve)
-        finally:
-            part.unlink(missing_ok=True)
+        """Have the whole reserve. DiskFullError when there is no room for it; then it is as large
+        as can be."""
+        with naming_the_mount(self.path.parent), self._reserve.open("ab", buffering=0) as stream:
+            missing = RESERVE - os.fstat(stream.fileno()).st_size
+            while missing > 0:  # zeros take no room where a disk compresses
+                missing -= stream.write(os.urandom(missing))
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

@@ -221,16 +221,22 @@ class Results:
     def _touch(self, blob: Path) -> None:
         """Mark a blob as used, before it is looked at. That and the look of `_remove` exclude each
         other: either it is marked, and stays, or it is gone, and a miss."""
-        with _locked(self.root, fcntl.LOCK_SH):
+        with self._locked(fcntl.LOCK_SH):
             os.utime(blob)
 
     def _remove(self, blob: Path, before_ns: int) -> bool:
         """Remove a blob, unless it was used since."""
-        with _locked(self.root, fcntl.LOCK_EX), contextlib.suppress(OSError):
+        with self._locked(fcntl.LOCK_EX), contextlib.suppress(OSError):
             if blob.stat().st_mtime_ns < before_ns:
                 blob.unlink()
                 return True
         return False
+
+    @contextlib.contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        """The lock of the whole store."""
+        with _locked(self.root, how):
+            yield
 
     def _drop_entries_without_blobs(self, before: float) -> None:
         """Those written since may have got their blobs since they were read."""

@@ -3,6 +3,7 @@ its own, under cvl's control folder and by itself."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.disks import small_disk
 from tests.support.processes import ROOT
 
 PREDICT = """
@@ -44,6 +46,17 @@ class Tiny(Predictor):
             raise RuntimeError("MPS backend out of memory")
         if act == "memory":
             raise MemoryError
+        if act == "fill":
+            with open(path, "wb", buffering=0) as stream:
+                while True:
+                    stream.write(bytes(1 << 16))
+        if act == "fill behind":
+            try:
+                self.predict(ctx, act="fill")
+            except OSError as error:
+                raise RuntimeError("cannot save") from error
+        if act == "quote":
+            raise RuntimeError("ffmpeg: av_interleaved_write_frame(): No space left on device")
         if act == "crash":
             raise ValueError("bad luck")
         if act == "forget":
@@ -346,3 +359,29 @@ def test_it_runs_on_python_3_8() -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stdout
+
+
+@pytest.mark.parametrize("act", ["fill", "fill behind"])
+def test_a_program_that_fills_the_disk_can_still_say_so(act: str, app: Path) -> None:
+    """Output, result and events are on the same disk, as they are under cvl."""
+    with small_disk(app.parent / "small", 2) as disk:
+        (disk.mount / "control").mkdir()
+        (app.parent / "control").symlink_to(disk.mount / "control")
+        outputs = {"result": str(disk.mount / "result.txt")}
+        ran = under_cvl(app, act, outputs=outputs)
+        assert disk.free < 1 << 14
+        assert (ran.code, ran.result["status"], ran.result["errno"]) == (74, "disk", errno.ENOSPC)
+        assert ran.result["place"] == str(app.parent / "control")
+
+
+def test_what_a_program_quotes_counts_and_no_place_is_named_that_has_room(app: Path) -> None:
+    ran = under_cvl(app, "quote")
+    assert (ran.code, ran.result["status"], ran.result["place"]) == (74, "disk", "")
+
+
+def test_events_that_cannot_be_written_cost_no_result(app: Path) -> None:
+    with small_disk(app.parent / "control", 1) as disk:
+        (disk.mount / "result.json.part").write_bytes(bytes(1 << 14))
+        disk.fill()
+        ran = under_cvl(app, "many")
+        assert (ran.code, ran.result["status"]) == (0, "ok")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cvl.errors import GpuError, InputError, StateError
+from cvl.errors import DiskFullError, GpuError, InputError, StateError
 from cvl.machine.gpus import Gpu
 from cvl.machine.leases import Wanted, lease_folder, leased, select
+from tests.support.disks import small_disk
 from tests.support.processes import ended, killed, python, said
 
 A, B = "GPU-aaaa-1111", "GPU-bbbb-2222"
@@ -179,3 +180,18 @@ def test_without_a_setting_the_folder_is_one_that_everybody_reaches(
 ) -> None:
     monkeypatch.delenv("CVL_LEASE_DIR")
     assert lease_folder() in (Path("/run/lock/cvl-leases"), Path("/tmp/cvl-leases"))
+
+
+def test_a_gpu_is_leased_although_the_disk_of_the_leases_is_full(folder: Path) -> None:
+    """Who holds it cannot be written down; the lock needs no room."""
+    with small_disk(folder, 1, inodes=20) as disk:
+        disk.fill()
+        with lease(A) as held:
+            assert held == (A,)
+        disk.clear()
+        disk.fill_inodes()
+        with lease(A) as held:
+            assert held == (A,)
+        with pytest.raises(DiskFullError, match=str(disk.mount)) as caught, lease(B):
+            pass
+        assert "CVL_LEASE_DIR" in caught.value.hint
