@@ -216,6 +216,11 @@ def full_engine(root: str) -> DiskFullError:
     )
 
 
+def is_full_engine(root: str) -> bool:
+    """Is there no room left where the engine keeps everything? False where that is not seen."""
+    return bool(root) and os.path.isdir(root) and is_full(Path(root))
+
+
 def _failure(
     tail: list[str], spec: BuildSpec, root: Callable[[], str]
 ) -> BuildError | DiskFullError:

@@ -17,7 +17,13 @@ from cvl.core.container import (
     FoundImage,
 )
 from cvl.engine.api import Api, ApiError
-from cvl.engine.build import build_image, find_client, full_engine, says_full
+from cvl.engine.build import (
+    build_image,
+    find_client,
+    full_engine,
+    is_full_engine,
+    says_full,
+)
 from cvl.engine.docker_run import DockerRun
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
 from cvl.engine.protocol import BuildSpec, Cancelled, OnBuild, OnLog
@@ -26,7 +32,7 @@ from cvl.errors import CvlError, EngineError, GpuError
 CONTROL_TIMEOUT_S = 10
 CREATE_TIMEOUT_S = 60
 IMAGES_TIMEOUT_S = 300
-GONE, CONFLICT = 404, 409
+GONE, CONFLICT, SERVER_ERROR = 404, 409, 500
 
 
 class DockerEngine:
@@ -274,7 +280,11 @@ def speaking(endpoint: Endpoint, root: Callable[[], str] = lambda: "") -> Iterat
     try:
         yield
     except ApiError as error:
-        raise refused(error.message, endpoint, root) from error
+        found = refused(error.message, endpoint, root)
+        # What it could not make is "no such file" a moment later: the kernel does not say why.
+        if found.code == "engine" and error.status >= SERVER_ERROR and is_full_engine(root()):
+            found = full_engine(root())
+        raise found from error
     except TimeoutError as error:
         raise EngineError(
             f"the Docker engine at {endpoint.url} does not answer",
