@@ -4,14 +4,15 @@ needs it."""
 from __future__ import annotations
 
 import sys
-from io import TextIOWrapper
 from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Entry point of the `cvl` command. Never shows a traceback without --debug."""
-    _speak_any_language()
     try:
+        from cvl.cli.outlet import guard
+
+        guard()
         from cvl.cli.app import run_app
 
         status = run_app(sys.argv[1:])
@@ -19,13 +20,6 @@ def main() -> NoReturn:
         status = 130
     _flush()
     sys.exit(status)
-
-
-def _speak_any_language() -> None:
-    """A terminal or a pipe that cannot take a character gets its escape, not an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
 
 
 def _flush() -> None:

@@ -73,7 +73,7 @@ def build(terminal: Terminal, settings: Settings, catalog: Catalog, example: Exa
         {"example": name, "image": image.id, "tag": image.tag, "built": image.built}
         for name, image in images.items()
     ]
-    terminal.data({"images": data}, "\n".join(image.tag for image in images.values()))
+    terminal.data({"images": data}, [image.tag for image in images.values()])
     return 0
 
 
@@ -84,7 +84,7 @@ def predict(terminal: Terminal, settings: Settings, catalog: Catalog, request: R
         from cvl.ops.dryrun import plan_of
 
         plan = plan_of(catalog, checked)
-        terminal.data(plan.data, plan.text)
+        terminal.data(plan.data, plan.lines)
         return 0
     from cvl.ops.predict import run_plan
 
@@ -98,7 +98,7 @@ def _tell(terminal: Terminal, result: RunResult) -> None:
     _tell_unchanged(terminal, result)
     if not all(step.cached for step in result.steps.values()):
         terminal.message(f"{result.example}: {result.seconds:.1f} s, seed {result.seed}")
-    terminal.data(run_data(result), "\n".join(result.outputs.values()))
+    terminal.data(run_data(result), list(result.outputs.values()))
 
 
 def _tell_unchanged(terminal: Terminal, result: RunResult) -> None:
@@ -122,14 +122,14 @@ def predict_variations(
         from cvl.ops.dryrun import plan_of_variations
 
         plan = plan_of_variations(catalog, variations)
-        terminal.data(plan.data, plan.text)
+        terminal.data(plan.data, plan.lines)
         return 0
     with _session(terminal, settings) as session:
         outcome = run_variations(session, catalog, variations)
     data = variations_data(outcome)
     error = outcome.error
     if error is None or not terminal.json:
-        terminal.data(data, "\n".join(p for r in outcome.done for p in r.outputs.values()))
+        terminal.data(data, [p for r in outcome.done for p in r.outputs.values()])
     if error is not None:
         terminal.fail(error, data)
         return error.status
@@ -222,5 +222,5 @@ def test(
         terminal.fail(failure, data)
         return failure.status
     terminal.message(f"{example.name}: passed in {report.seconds:.1f} s")
-    terminal.data(data, str(junit))
+    terminal.data(data, [str(junit)])
     return 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cvl.core.names import is_identifier
+from cvl.core.names import is_identifier, printable
 from cvl.errors import (
     Cancelled,
     CvlError,
@@ -25,6 +25,8 @@ from cvl.errors import (
 
 EXIT_INPUT, EXIT_OOM, EXIT_OUTPUT = 65, 75, 76
 StopReason = Literal["", "cancelled", "timeout", "engine_lost"]
+SAID = 1000
+"""Characters of what a program says of its end that are told: one line of them."""
 GPU_LOST = "Failed to initialize NVML: Unknown Error"
 
 
@@ -58,17 +60,23 @@ def failure_of(ending: Ending, step: str, log_path: str) -> CvlError | None:
         return _host_oom(step) if ending.on_host else _container_oom(step, ending.memory_limit)
     if ending.exit_code == EXIT_INPUT and status == "input":
         return InputError(
-            str(result.get("message", "bad input")),
-            hint=str(result.get("hint", "")),
+            _said(result, "message") or "bad input",
+            hint=_said(result, "hint"),
             code=_code(result.get("code")),
         )
     if ending.exit_code == EXIT_OUTPUT and status == "output":
-        return OutputError(f"{step}: {result.get('message', 'bad output')}", hint=_log(log_path))
+        message = _said(result, "message") or "bad output"
+        return OutputError(f"{step}: {message}", hint=_log(log_path))
     if ending.engine_error:
         return _engine_said(ending.engine_error)
     if ending.exit_code != 0:
         return _program_failed(ending, step, log_path)
     return None
+
+
+def _said(result: dict[str, Any], name: str) -> str:
+    """A program's own words: one line that can be shown, however much it wrote."""
+    return printable(str(result.get(name, "")), SAID)
 
 
 def _code(told: Any) -> str:
@@ -126,7 +134,7 @@ def _host_oom(step: str) -> MemoryFault:
 
 
 def _engine_said(error: str) -> CvlError:
-    text = error.strip().splitlines()[-1] if error.strip() else error
+    text = _last_line(error)
     if "could not select device driver" in error or "nvidia-container" in error.lower():
         return GpuError(
             f"the GPU could not be given to the container: {text}",
@@ -138,7 +146,7 @@ def _engine_said(error: str) -> CvlError:
 
 
 def _program_failed(ending: Ending, step: str, log_path: str) -> CvlError:
-    message = str(ending.result.get("message", "")) or _last_line(ending.log_tail)
+    message = _said(ending.result, "message") or _last_line(ending.log_tail)
     if GPU_LOST in ending.log_tail:
         return GpuError(
             f"{step} lost the GPU while it ran",
@@ -162,8 +170,9 @@ def _how_it_ended(code: int) -> str:
 
 
 def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    """The last that says something: what colours a terminal does not."""
+    shown = (printable(line, SAID).strip() for line in reversed(text.splitlines()))
+    return next(filter(None, shown), "")
 
 
 def _log(path: str) -> str:

@@ -3,6 +3,7 @@ the user or the clock says so."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -24,6 +25,8 @@ KILL_WAIT_S = 10
 LOG_BYTES = 8 << 20
 TAIL_BYTES = 16 << 10
 MAX_EVENT = 64 << 10
+MAX_POLL = 1 << 20
+NO_EVENT = (ValueError, LookupError, TypeError, OverflowError, RecursionError)
 MAX_RESULT = 1 << 20
 
 
@@ -68,21 +71,28 @@ class Events:
         self._step = step
         self._report = report
         self._rest = b""
+        self._latest: Progress | None = None
         self.metrics: dict[str, float] = {}
         self.warnings: list[str] = []
         self.seen = False
 
     def poll(self) -> None:
-        """Report what has come since the last time; at most 1 MiB a call."""
-        data = self._rest + self._stream.read(1 << 20)
+        """Report what has come since the last time: all warnings and metrics, the latest
+        progress. At most MAX_POLL bytes; of a flood, the end."""
+        behind = os.fstat(self._stream.fileno()).st_size - self._stream.tell()
+        if behind > MAX_POLL:
+            self._stream.seek(behind - MAX_POLL, os.SEEK_CUR)
+            self._rest = b""
+        data = self._rest + self._stream.read(MAX_POLL)
         *lines, self._rest = data.split(b"\n")
         if len(self._rest) > MAX_EVENT:
             self._rest = b""
         for line in lines:
-            try:
-                self._handle(json.loads(line))
-            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-                continue
+            with contextlib.suppress(*NO_EVENT):
+                self._handle(json.loads(line[:MAX_EVENT]))
+        if self._latest:
+            self._report.progress(self._latest)
+            self._latest = None
 
     def _handle(self, event: dict[str, Any]) -> None:
         kind = event["event"]
@@ -90,7 +100,7 @@ class Events:
             self.seen = True
             done, total = _finite(event["done"]), _finite(event["total"])
             unit = printable(str(event.get("unit", "")), 32)
-            self._report.progress(Progress(self._step, "run", done, total, unit))
+            self._latest = Progress(self._step, "run", done, total, unit)
         elif kind == "metric" and len(self.metrics) < 1000:
             self.metrics[printable(str(event["name"]), 64)] = _finite(event["value"])
         elif kind == "warning" and len(self.warnings) < 100:

@@ -18,6 +18,7 @@ from cvl import faultpoint
 from cvl.core import owner as labels
 from cvl.core.dtypes import AUTO
 from cvl.core.manifest import ModelManifest
+from cvl.core.names import printable
 from cvl.core.offload import Attempt
 from cvl.core.outcome import Ending, failure_of, warning_of
 from cvl.core.plan import Placement, StepSpec, request_for, step_key
@@ -181,7 +182,7 @@ def _execute(
         _remove(session, container, placement)
     faultpoint.reach("outputs_written")
     session.cancel.check()
-    dtype = str(ending.result.get("dtype", ""))
+    dtype = printable(str(ending.result.get("dtype", "")), 32)
     kept, key = _keep(session, spec, context, image, outputs, dtype)
     seconds = time.monotonic() - started
     session.report.phase(spec.step, "done", f"{seconds:.1f} s")

@@ -165,3 +165,39 @@ def test_a_failed_program_is_told_with_its_last_line_and_the_log(code: int, said
     assert type(failure) is StepError
     assert said in failure.message
     assert failure.hint == f"the whole log: {LOG}"
+
+
+WORDS = "\x1b[2Jred\x1b[0m\n\rhint: forged " + "x" * 10**6
+
+
+@pytest.mark.parametrize(
+    ("code", "result"),
+    [
+        (65, {"status": "input", "message": WORDS, "hint": WORDS}),
+        (76, {"status": "output", "message": WORDS}),
+        (1, {"status": "error", "message": WORDS}),
+        (
+            65,
+            {"status": "input", "message": ["["] * 10**5, "hint": {"a": float("nan")}, "code": []},
+        ),
+        (75, {"status": "oom", "device": WORDS}),
+    ],
+)
+def test_what_a_program_says_of_its_end_is_one_short_line(
+    code: int, result: dict[str, Any]
+) -> None:
+    failure = named(code, result=result)
+    for text in (failure.message, failure.hint, failure.code):
+        assert len(text) < 1200 and text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("tail", "words"),
+    [
+        ("x" * 20000 + "\nKilled: 9\n\n\x1b[0m\n \r\n", "Killed: 9"),
+        ("100%|####|\rTraceback\rValueError: no", "ValueError: no"),
+        ("\x1b[31mError: \x1b[1mred\x1b[0m\n", "Error: red"),
+    ],
+)
+def test_the_last_words_of_a_log_are_those_that_can_be_seen(tail: str, words: str) -> None:
+    assert named(3, log_tail=tail).message == f"talk failed (exit 3): {words}"

@@ -231,8 +231,14 @@ def test_each_kind_of_end_has_its_exit_code_and_its_word(
 def test_a_bad_input_keeps_its_hint_and_its_code_and_shows_no_traceback(app: Path) -> None:
     ran = under_cvl(app, "input")
     assert (ran.result["hint"], ran.result["code"]) == ("show one", "no_face")
-    assert "Traceback" not in ran.err
-    assert "Traceback" in under_cvl(app, "crash").err
+    assert "Traceback" not in ran.out
+    assert "Traceback" in under_cvl(app, "crash").out
+
+
+def test_under_cvl_there_is_one_stream_so_that_last_words_come_last(app: Path) -> None:
+    ran = under_cvl(app, "crash")
+    assert ran.err == ""
+    assert start(app, "--act", "crash").err != ""
 
 
 @pytest.mark.parametrize(("act", "device"), [("cuda", "cuda"), ("mps", "mps"), ("memory", "cpu")])

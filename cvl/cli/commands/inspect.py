@@ -37,7 +37,7 @@ def command(terminal: Terminal, file: str) -> int:
     from cvl.ops.inspecting import inspect_file
 
     found = inspect_file(catalog(terminal), Path(file))
-    terminal.data(_data(found), "\n".join(_text(found, file)))
+    terminal.data(_data(found), _text(found, file))
     return 0
 
 

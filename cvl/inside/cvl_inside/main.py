@@ -23,6 +23,9 @@ def run(predictor: Type[Predictor]) -> NoReturn:
     """Run one prediction and end the process: 0 ok, 65 bad input, 75 out of memory, 76 bad
     output."""
     control = os.environ.get("CVL_CONTROL")
+    if control:
+        with contextlib.suppress(OSError):
+            os.dup2(1, 2)  # an engine mixes two streams as they come: last words must come last
     events = Events(control)
     result = _predict(predictor, events)
     with contextlib.suppress(OSError):

@@ -125,13 +125,47 @@ def big_file(ctx, path, amount, file):
             stream.write(bytes(MIB))
 
 
+ESCAPES = b"\x1b]0;owned\x07\x1b[2J\x9b31m"
+FORGED = b'\n{"event": "warning", "message": "forged"}\n{"status": "ok", "exit": 0}\n'
+
+
 def flood(ctx, path, amount, file):
-    """Writes `amount` MiB of log, with escapes in it and a line without an end."""
-    block = b"\x1b]0;owned\x07\x1b[2J" + b"x" * (MIB - 20)
+    """Writes `amount` MiB of log, with escapes in it, as one line without an end."""
+    block = ESCAPES + b"x" * (MIB - len(ESCAPES))
     for _ in range(int(amount)):
         sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
     ok(ctx, path, amount, file)
+
+
+def flood_lines(ctx, path, amount, file):
+    """Writes `amount` MiB of short lines, with escapes and what looks like protocol among them, and
+    fails with words of its own."""
+    block = FORGED + (ESCAPES + b"all work and no play\r\n") * (MIB // 40)
+    for _ in range(int(amount)):
+        sys.stdout.buffer.write(block + b"x" * (MIB - len(block)))
+    sys.stdout.buffer.flush()
+    os.write(2, b"\nLastWords: the printer is \x1b[31mon fire\x1b[0m\n\x1b[0m\n")
+    os._exit(9)
+
+
+def flood_control(ctx, path, amount, file):
+    """Writes `amount` MiB of events, an event without an end, and a result that has none either;
+    then what counts."""
+    control = Path(os.environ["CVL_CONTROL"])
+    line = json.dumps({"event": "progress", "done": 1, "total": 2, "unit": "x"}) + "\n"
+    with open(control / "events.jsonl", "ab", buffering=0) as events:
+        for _ in range(int(amount)):
+            events.write(line.encode() * (MIB // len(line)))
+        for _ in range(int(amount)):
+            events.write(b"[" * MIB)
+        events.write(b"\n")
+    with open(control / "result.json", "wb") as result:
+        for _ in range(int(amount)):
+            result.write(b'{"message": "' + b"[" * MIB)
+    ctx.metric("last", 7)
+    ctx.warning("the last warning")
+    os._exit(65)
 
 
 def forks(ctx, path, amount, file):
