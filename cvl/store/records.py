@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sqlite3
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from cvl.core.offload import Peak
 from cvl.core.owner import Owner
-from cvl.errors import DiskFullError, StateError
-from cvl.store.atomic import mount_of
-from cvl.store.dirs import make_private
-from cvl.store.locks import held
+from cvl.store.database import Database
 
-VERSION = 3
 RUNNING, OK, FAILED, CANCELLED, INTERRUPTED = "running", "ok", "failed", "cancelled", "interrupted"
 _VERSIONS = (
     """
@@ -45,6 +38,7 @@ CREATE TABLE bases (reference TEXT PRIMARY KEY, image TEXT NOT NULL);
 """,
 )
 """What each version added to the one before it."""
+VERSION = len(_VERSIONS)
 
 
 @dataclass(frozen=True)
@@ -78,50 +72,9 @@ class Records:
     """The run database of one CVL_HOME. Every write is one transaction."""
 
     def __init__(self, path: Path) -> None:
-        make_private(path.parent)
         self.path = path
-        if self._version() < VERSION:
-            # Changing to WAL fails at once when another process does it too, however long the
-            # timeout; so one at a time.
-            with held(path.with_name(f"{path.name}.lock"), _short_pause, lambda: None):
-                self._upgrade()
-        if self._version() > VERSION:
-            raise StateError(f"{path} was written by a newer cvl", hint="upgrade cvl")
-
-    def _version(self) -> int:
-        with self._open() as db:
-            return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-            with contextlib.closing(connection) as db:
-                db.execute("PRAGMA synchronous=FULL")
-                yield db
-        except sqlite3.OperationalError as error:
-            if "full" in str(error):
-                mount = mount_of(self.path)
-                raise DiskFullError(f"the disk at {mount} is full", hint="free space") from error
-            raise StateError(
-                f"{self.path}: {error}", hint="check the folder's permissions"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise StateError(f"{self.path}: {error}", hint="move the file away") from error
-
-    def _upgrade(self) -> None:
-        """From whatever version it has, none at first, in one transaction; who had to wait for it
-        finds the version set. WAL stays with the file."""
-        with self._open() as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("BEGIN IMMEDIATE")
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            for added in _VERSIONS[version:]:
-                for statement in added.split(";\n"):
-                    if statement.strip():
-                        db.execute(statement)
-            db.execute(f"PRAGMA user_version={max(version, VERSION)}")
-            db.execute("COMMIT")
+        self._database = Database(path, _VERSIONS)
+        self._open = self._database.open
 
     def begin(self, run: str, example: str, verb: str, owner: Owner, scratch: list[Path]) -> None:
         """Write down the intent, before anything exists that a crash could leave behind."""
@@ -175,7 +128,10 @@ class Records:
         )
         with self._open() as db:
             rows = db.execute(query, values).fetchall()
-        return [_record(row) for row in rows]
+        try:
+            return [_record(row) for row in rows]
+        except (ValueError, TypeError) as error:
+            raise self._database.damaged(f"a row of it cannot be read: {error}") from error
 
     def remember_image(
         self, context: str, image: str, *, base: str = "", base_id: str = ""
@@ -242,11 +198,6 @@ class Records:
             db.executemany("DELETE FROM runs WHERE id=?", rows)
             db.execute("COMMIT")
         return [row[0] for row in rows]
-
-
-def _short_pause(seconds: float) -> None:
-    """Creating a database takes milliseconds."""
-    time.sleep(seconds / 20)
 
 
 def _record(row: tuple[str, ...]) -> RunRecord:
