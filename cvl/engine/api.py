@@ -57,8 +57,10 @@ class Api:
         self._endpoint, self._timeout_s = endpoint, timeout_s
         self._idle: list[_Connection] = []
         self._prefix = ""
-        version = self.call("GET", "/version", timeout_s=timeout_s)["ApiVersion"]
-        self._prefix = f"/v{_text(min(_numbers(version), newest))}"
+        told = self.call("GET", "/version", timeout_s=timeout_s)
+        self.parts = tuple(str(part.get("Name")) for part in told.get("Components") or ())
+        """Names of what the engine is made of."""
+        self._prefix = f"/v{_text(min(_numbers(told['ApiVersion']), newest))}"
 
     def call(
         self,

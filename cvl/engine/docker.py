@@ -16,7 +16,7 @@ from cvl.core.container import (
     FoundContainer,
     FoundImage,
 )
-from cvl.engine.api import Api, ApiError
+from cvl.engine.api import NEWEST, Api, ApiError
 from cvl.engine.build import build_image, find_client
 from cvl.engine.docker_run import DockerRun
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
@@ -31,13 +31,11 @@ GONE, CONFLICT = 404, 409
 
 class DockerEngine:
     """Implements cvl.engine.protocol.Engine. Raises EngineError with one of the codes
-    engine_unreachable, engine_permission, engine_remote, engine_timeout, engine."""
+    engine_unreachable, engine_permission, engine_remote, engine_podman, engine_timeout, engine."""
 
     def __init__(self, endpoint: Endpoint | None = None) -> None:
         self.endpoint = endpoint or resolve_endpoint()
-        refuse_remote(self.endpoint)
-        with speaking(self.endpoint):
-            self._api = Api(self.endpoint, CONTROL_TIMEOUT_S)
+        self._api = connect(self.endpoint)
         self._facts: EngineFacts | None = None
 
     def facts(self) -> EngineFacts:
@@ -187,6 +185,21 @@ def _but(*statuses: int) -> Iterator[None]:
 
 def _wanted(labels: dict[str, str]) -> list[str]:
     return [f"{key}={value}" if value else key for key, value in labels.items()]
+
+
+def connect(endpoint: Endpoint, newest: tuple[int, ...] = NEWEST) -> Api:
+    """The engine at `endpoint`, when it is one that cvl can use. Podman answers there too, but its
+    socket builds nothing with BuildKit: that would be told in the middle of a run."""
+    refuse_remote(endpoint)
+    with speaking(endpoint):
+        api = Api(endpoint, CONTROL_TIMEOUT_S, newest)
+    if any(part.startswith("Podman") for part in api.parts):
+        raise EngineError(
+            f"what answers at {endpoint.url} ({endpoint.source}) is Podman, which is not supported",
+            hint="point DOCKER_HOST to a Docker engine, or unset it",
+            code="engine_podman",
+        )
+    return api
 
 
 def _found_image(row: dict[str, Any]) -> FoundImage:
