@@ -36,6 +36,7 @@ class Settings:
     dry_run: bool
     explain: bool = False
     ca_bundle: str = ""
+    engine_wait_s: float = 0.0
 
 
 @contextmanager
@@ -53,6 +54,7 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
         trust=settings.trust,
         explain=settings.explain,
         ca_bundle=check_bundle(settings.ca_bundle),
+        patience_s=settings.engine_wait_s,
     )
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda number, frame: session.cancel.request(number))

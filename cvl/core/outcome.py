@@ -94,7 +94,7 @@ def _stopped(ending: Ending, step: str) -> CvlError | None:
     if ending.stop_reason == "engine_lost":
         return EngineError(
             f"the container engine was lost while {step} ran",
-            hint="start it and run the command again; nothing was published",
+            hint="when cvl doctor finds it again, run the command again; nothing was published",
             code="engine_lost",
         )
     return None

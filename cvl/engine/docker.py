@@ -21,28 +21,32 @@ from cvl.engine.build import build_image, find_client
 from cvl.engine.docker_run import DockerRun
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
 from cvl.engine.protocol import BuildSpec, Cancelled, OnBuild, OnLog
-from cvl.errors import CvlError, DiskFullError, EngineError, GpuError
+from cvl.engine.pulse import Caller, Heartbeat
+from cvl.errors import BuildError, CvlError, DiskFullError, EngineError, GpuError
 
-CONTROL_TIMEOUT_S = 10
+CONTROL_TIMEOUT_S = 8
+"""Whoever waits for an engine that does not answer is told within ten seconds."""
 CREATE_TIMEOUT_S = 60
 IMAGES_TIMEOUT_S = 300
 GONE, CONFLICT = 404, 409
+UNREACHABLE, TIMEOUT = "engine_unreachable", "engine_timeout"
 
 
 class DockerEngine:
     """Implements cvl.engine.protocol.Engine. Raises EngineError with one of the codes
-    engine_unreachable, engine_permission, engine_remote, engine_timeout, engine."""
+    engine_unreachable, engine_permission, engine_remote, engine_timeout, engine, and engine_lost
+    for one that has answered before and does so no more."""
 
-    def __init__(self, endpoint: Endpoint | None = None) -> None:
+    def __init__(self, endpoint: Endpoint | None = None, caller: Caller | None = None) -> None:
         self.endpoint = endpoint or resolve_endpoint()
         refuse_remote(self.endpoint)
         with speaking(self.endpoint):
-            self._api = Api(self.endpoint, CONTROL_TIMEOUT_S)
+            self._api = Api(self.endpoint, CONTROL_TIMEOUT_S, caller=caller)
         self._facts: EngineFacts | None = None
 
     def facts(self) -> EngineFacts:
         if self._facts is None:
-            with speaking(self.endpoint):
+            with self._speaking():
                 self._facts = _facts(self._api.call("GET", "/info"))
         return self._facts
 
@@ -53,7 +57,7 @@ class DockerEngine:
             return False
 
     def image_id(self, reference: str) -> str | None:
-        with speaking(self.endpoint):
+        with self._speaking():
             try:
                 return str(self._api.call("GET", f"/images/{reference}/json")["Id"])
             except ApiError as error:
@@ -62,24 +66,26 @@ class DockerEngine:
                 return None
 
     def build(self, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled) -> str:
-        return build_image(self.endpoint, spec, on_progress, cancelled)
+        with self._watched(cancelled) as over:
+            return build_image(self.endpoint, spec, on_progress, over)
 
     def pull(self, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> str:
         from cvl.engine.pull import pull_image
 
-        pull_image(self.endpoint, reference, on_progress, cancelled)
+        with self._watched(cancelled) as over:
+            pull_image(self.endpoint, reference, on_progress, over)
         return "" if cancelled() else self.image_id(reference) or ""
 
     def create(self, spec: ContainerSpec) -> str:
         document = {**_container_config(spec), "HostConfig": _host_config(spec)}
         name = {"name": spec.name}
-        with speaking(self.endpoint):
+        with self._speaking():
             created = self._api.call("POST", "/containers/create", name, document, CREATE_TIMEOUT_S)
         return str(created["Id"])
 
     def start(self, container: str, stdin: bytes, on_log: OnLog) -> DockerRun:
         path = f"/containers/{container}"
-        with speaking(self.endpoint):
+        with self._speaking():
             attached = self._api.hijack(
                 f"{path}/attach", {"stdin": True, "stdout": True, "stderr": True, "stream": True}
             )
@@ -108,7 +114,7 @@ class DockerEngine:
         )
 
     def state(self, container: str) -> ContainerState:
-        with speaking(self.endpoint):
+        with self._speaking():
             state = self._api.call("GET", f"/containers/{container}/json")["State"]
         return ContainerState(
             running=bool(state["Running"]),
@@ -124,24 +130,24 @@ class DockerEngine:
 
         def hold() -> None:
             grace, path = {"t": int(grace_s)}, f"/containers/{container}/stop"
-            with contextlib.suppress(ApiError, OSError):
-                self._api.call("POST", path, grace, timeout_s=grace_s + CONTROL_TIMEOUT_S)
+            with contextlib.suppress(ApiError, OSError, CvlError):
+                self._api.call("POST", path, grace, timeout_s=None)
 
         threading.Thread(target=hold, daemon=True, name="cvl-stop").start()
 
     def kill(self, container: str) -> None:
         """Gone, or not running any more, is what was asked for."""
-        with speaking(self.endpoint), _but(GONE, CONFLICT):
+        with self._speaking(), _but(GONE, CONFLICT):
             self._api.call("POST", f"/containers/{container}/kill")
 
     def remove(self, container: str) -> None:
         """Gone, or about to go, is what was asked for."""
-        with speaking(self.endpoint), _but(GONE, CONFLICT):
+        with self._speaking(), _but(GONE, CONFLICT):
             self._api.call("DELETE", f"/containers/{container}", {"force": True, "v": True})
 
     def find(self, labels: dict[str, str]) -> list[FoundContainer]:
         query = {"all": True, "filters": {"label": _wanted(labels)}}
-        with speaking(self.endpoint):
+        with self._speaking():
             rows = self._api.call("GET", "/containers/json", query)
         return [
             FoundContainer(row["Id"], dict(row["Labels"] or {}), row["State"] == "running")
@@ -150,19 +156,19 @@ class DockerEngine:
 
     def images(self, labels: dict[str, str]) -> list[FoundImage]:
         query = {"filters": {"label": _wanted(labels)}}
-        with speaking(self.endpoint):
+        with self._speaking():
             rows = self._api.call("GET", "/images/json", query, timeout_s=IMAGES_TIMEOUT_S)
         return [_found_image(row) for row in rows]
 
     def build_cache_size(self) -> int:
-        with speaking(self.endpoint):
+        with self._speaking():
             found = self._api.call("GET", "/system/df", timeout_s=IMAGES_TIMEOUT_S)
         cache = found.get("BuildCache") or []
         return sum(int(entry.get("Size") or 0) for entry in cache if not entry.get("Shared"))
 
     def remove_image(self, reference: str) -> None:
         query, timeout = {"force": False, "noprune": True}, IMAGES_TIMEOUT_S
-        with speaking(self.endpoint), _but(GONE):
+        with self._speaking(), _but(GONE):
             try:
                 self._api.call("DELETE", f"/images/{reference}", query, timeout_s=timeout)
             except ApiError as error:
@@ -173,6 +179,31 @@ class DockerEngine:
                     hint="docker ps -a shows by which container",
                     code="image_in_use",
                 ) from error
+
+    @contextlib.contextmanager
+    def _speaking(self) -> Iterator[None]:
+        """An engine that has answered before and does no more is lost."""
+        try:
+            with speaking(self.endpoint):
+                yield
+        except EngineError as error:
+            if error.code not in (UNREACHABLE, TIMEOUT):
+                raise
+            raise lost(self.endpoint) from error
+
+    @contextlib.contextmanager
+    def _watched(self, cancelled: Cancelled) -> Iterator[Cancelled]:
+        """For what asks the engine without us: when to end it. Why it failed is not read off its
+        words: those for an engine that went away are many, and a RUN line may say them too."""
+        beat = Heartbeat(self._api)
+        try:
+            yield lambda: cancelled() or beat.lost
+        except (BuildError, EngineError) as error:
+            if cancelled() or (not beat.lost and self._api.answers_now()):
+                raise
+            raise lost(self.endpoint) from error
+        finally:
+            beat.end()
 
 
 @contextlib.contextmanager
@@ -272,7 +303,7 @@ def speaking(endpoint: Endpoint) -> Iterator[None]:
         raise EngineError(
             f"the Docker engine at {endpoint.url} does not answer",
             hint="restart it (sudo systemctl restart docker), then run: cvl doctor",
-            code="engine_timeout",
+            code=TIMEOUT,
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _unreachable(error, endpoint) from error
@@ -302,6 +333,15 @@ def refused(text: str, endpoint: Endpoint) -> CvlError:
     return EngineError(f"the Docker engine refused: {text}", hint="run: cvl doctor")
 
 
+def lost(endpoint: Endpoint) -> EngineError:
+    """It went away under what it was asked to do."""
+    return EngineError(
+        f"the Docker engine at {endpoint.url} was lost: it answers no more",
+        hint="when cvl doctor finds it again, run the command again; nothing was published",
+        code="engine_lost",
+    )
+
+
 def _unreachable(error: Exception, endpoint: Endpoint) -> EngineError:
     if isinstance(error, PermissionError):
         user = os.environ.get("USER", "$USER")
@@ -313,5 +353,5 @@ def _unreachable(error: Exception, endpoint: Endpoint) -> EngineError:
     return EngineError(
         f"no Docker engine answers at {endpoint.url} ({endpoint.source})",
         hint="start Docker (sudo systemctl start docker), then run: cvl doctor",
-        code="engine_unreachable",
+        code=UNREACHABLE,
     )

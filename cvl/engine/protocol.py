@@ -55,7 +55,12 @@ class Run(Protocol):
 
     @property
     def lost(self) -> bool:
-        """The connection to the engine broke before the container was seen to end."""
+        """The engine went away before the container was seen to end, and did not come back in time
+        with it still running."""
+
+    @property
+    def silent(self) -> bool:
+        """The engine does not answer at this moment: nothing asked of it now will be done soon."""
 
 
 class Engine(Protocol):

@@ -3,6 +3,8 @@ credential helpers of the docker client."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import docker
@@ -17,6 +19,7 @@ from cvl.errors import CvlError, DiskFullError, EngineError
 
 # Between two lines of a pull, which come several times a second while anything arrives.
 PULL_TIMEOUT_S = 120
+POLL_S = 0.1
 PULLED = ("Pull complete", "Already exists")
 
 
@@ -25,7 +28,7 @@ def pull_image(
 ) -> None:
     """Pull `reference`; returns early when `cancelled` says so. EngineError when it cannot be."""
     try:
-        _pull(endpoint, reference, on_progress, cancelled)
+        _in_thread(lambda: _pull(endpoint, reference, on_progress, cancelled), cancelled)
     except APIError as error:
         raise _named(reference, str(error.explanation or error), endpoint) from error
     except (DockerException, requests.exceptions.RequestException, OSError) as error:
@@ -34,6 +37,24 @@ def pull_image(
             hint="run: cvl doctor",
             code="engine_timeout",
         ) from error
+
+
+def _in_thread(pull: Callable[[], None], cancelled: Cancelled) -> None:
+    """An engine that stops answering holds up whoever reads from it: that is not us."""
+    failures: list[Exception] = []
+
+    def work() -> None:
+        try:
+            pull()
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work, daemon=True, name="cvl-pull")
+    thread.start()
+    while thread.is_alive() and not cancelled():
+        thread.join(POLL_S)
+    if failures:
+        raise failures[0]
 
 
 def _named(reference: str, text: str, endpoint: Endpoint) -> CvlError:

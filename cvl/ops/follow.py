@@ -161,15 +161,16 @@ class Follower:
             faultpoint.reach("mid_run")
 
     def _stop(self) -> None:
-        """In order at first; at once when the user asks again or the grace is over."""
+        """In order at first; at once when the user asks again or the grace is over. An engine that
+        does not answer has got the request, and is not waited for."""
         again = "; Ctrl-C again ends it at once" if self.cancel.requested else ""
         self.report.phase(self.step, "stop", f"stopping{again}")
         self.engine.stop(self.container, self.grace_s)
         end = time.monotonic() + self.grace_s
         while not self.run.wait(POLL_S):
-            if self.cancel.forced or time.monotonic() > end:
+            if self.cancel.forced or time.monotonic() > end or self.run.silent:
                 break
-        if not self.run.wait(0):
+        if not self.run.wait(0) and not self.run.silent:
             try:
                 self.engine.kill(self.container)
             except EngineError:

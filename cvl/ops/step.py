@@ -30,7 +30,7 @@ from cvl.ops.context import BuildContext
 from cvl.ops.follow import BoundedLog, Events, Follower, Watched, read_result
 from cvl.ops.history import History
 from cvl.ops.reap import fence
-from cvl.ops.session import Session
+from cvl.ops.session import Ghost, Session
 from cvl.store.dirs import make_private
 from cvl.store.locks import held
 from cvl.store.outputs import Produced, check_output
@@ -178,7 +178,8 @@ def _execute(
     finally:
         events.close()
         log.close()
-        _remove(session, container, placement)
+        if container:
+            _remove(session, container)
     faultpoint.reach("outputs_written")
     session.cancel.check()
     dtype = str(ending.result.get("dtype", ""))
@@ -244,8 +245,9 @@ def _create(
     try:
         return session.engine.create(container)
     except BaseException:
-        with contextlib.suppress(CvlError):
-            session.engine.remove(name)
+        _remove(session, name)
+        # It may be made yet, by an engine that was asked and did not answer.
+        session.ghosts.append(Ghost(session.engine, name))
         raise
 
 
@@ -284,8 +286,8 @@ def _ending(
     placement: Placement,
     log: BoundedLog,
 ) -> Ending:
-    lost = watched.stop_reason == "engine_lost"
-    state = None if lost else session.engine.state(container)
+    # Whoever ended it is what counts then, and the engine may be away.
+    state = None if watched.stop_reason else session.engine.state(container)
     return Ending(
         exit_code=state.exit_code if state else -1,
         oom_killed=bool(state and state.oom_killed),
@@ -308,11 +310,13 @@ def _warn(session: Session, ending: Ending, step: str) -> list[str]:
     return [text]
 
 
-def _remove(session: Session, container: str, placement: Placement) -> None:
-    """Also when the engine is in trouble: what stays is found by its labels at the next run."""
-    if container:
-        with contextlib.suppress(CvlError):
-            session.engine.remove(container)
+def _remove(session: Session, container: str) -> None:
+    """Also when the engine is in trouble: what stays is found by the next step of this process, or
+    by its labels at the next run."""
+    try:
+        session.engine.remove(container)
+    except CvlError:
+        session.ghosts.append(Ghost(session.engine, container))
 
 
 def _keep(

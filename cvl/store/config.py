@@ -41,6 +41,9 @@ class Config:
     """What `cvl gc` trims the results to."""
     superseded_gb: float = 20.0
     """What `cvl gc` leaves of images and environments of examples that have changed since."""
+    engine_wait_s: float = 45.0
+    """How long a run waits for a Docker engine that went away under it. What is left to do then is
+    done within a minute of the event."""
 
 
 def load_config() -> Config:
@@ -119,7 +122,7 @@ def _from_environment(config: Config) -> Config:
         value = os.environ.get(f"CVL_{key.upper()}")
         if value:
             changes[key] = value
-    for key in ("results_gb", "superseded_gb"):
+    for key in ("results_gb", "superseded_gb", "engine_wait_s"):
         name = f"CVL_{key.upper()}"
         limit = os.environ.get(name)
         if limit:

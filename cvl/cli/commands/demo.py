@@ -68,6 +68,7 @@ def command(
         progress=shown,
         base_image=config.base_image,
         build_network=config.build_network,
+        engine_wait_s=config.engine_wait_s,
         engine=engine or config.engine,
         engine_named=engine is not None,
         trust=False,
