@@ -26,6 +26,19 @@ def sleep(ctx, path, amount, file):
     ok(ctx, path, amount, file)
 
 
+def slowly(ctx, path, amount, file):
+    """Says so after two seconds, and sleeps on."""
+    time.sleep(2)
+    ctx.warning("two seconds old")
+    sleep(ctx, path, amount, file)
+
+
+def late_exit(ctx, path, amount, file):
+    """The same for three more seconds; `amount` is its exit code."""
+    slowly(ctx, path, 3, file)
+    os._exit(int(amount))
+
+
 def deaf(ctx, path, amount, file):
     """Ignores every signal that can be ignored."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
