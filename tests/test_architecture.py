@@ -14,8 +14,8 @@ from cvl import faultpoint
 
 ROOT = Path(__file__).parent.parent
 LAYERS = {
-    "errors": 0, "faultpoint": 0, "core": 1, "engine": 2, "store": 2, "hub": 2, "machine": 2,
-    "ops": 3, "cli": 4, "server": 4,
+    "errors": 0, "faultpoint": 0, "disks": 1, "core": 1, "engine": 2, "store": 2, "hub": 2,
+    "machine": 2, "ops": 3, "cli": 4, "server": 4,
 }  # fmt: skip
 IMPURE = {"os", "subprocess", "socket", "time", "threading"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef

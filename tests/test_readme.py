@@ -47,3 +47,9 @@ def test_every_example_has_a_readme_with_its_licence_and_every_option() -> None:
         assert "icen" in text, example.name
         for name in example.manifest.inputs:
             assert f"`{name}`" in text or f"--{name.replace('_', '-')}" in text, (example, name)
+
+
+def test_an_engine_that_is_not_supported_is_named_as_that_alone() -> None:
+    sentences = [s for s in re.split(r"(?<=[.:|])\s", README) if "podman" in s.lower()]
+    assert all("not supported" in " ".join(sentence.split()) for sentence in sentences)
+    assert len(sentences) == 1

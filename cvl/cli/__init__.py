@@ -4,35 +4,30 @@ needs it."""
 from __future__ import annotations
 
 import sys
-from io import TextIOWrapper
 from typing import NoReturn
 
 
 def main() -> NoReturn:
     """Entry point of the `cvl` command. Never shows a traceback without --debug."""
-    _speak_any_language()
     try:
+        from cvl.cli.outlet import guard
+
+        guard()
         from cvl.cli.app import run_app
 
         status = run_app(sys.argv[1:])
     except KeyboardInterrupt:
         status = 130
-    _flush()
-    sys.exit(status)
+    sys.exit(_flush(status))
 
 
-def _speak_any_language() -> None:
-    """A terminal or a pipe that cannot take a character gets its escape, not an error."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _flush() -> None:
-    """A reader that went away (`cvl list | head -1`) is no error of ours."""
+def _flush(status: int) -> int:
+    """The exit code. A reader that went away (`cvl list | head -1`) is no error of ours; a disk
+    that is full is one, also when it shows only now."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        import os
+    except OSError as error:
+        from cvl.cli.app import tell_unwritten
 
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return tell_unwritten(error) or status
+    return status

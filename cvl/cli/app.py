@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +13,8 @@ import click
 from cvl import __version__
 from cvl.cli.terminal import Terminal
 from cvl.core.names import did_you_mean
-from cvl.errors import CvlError, UsageError
+from cvl.disks import full_disk, names_full
+from cvl.errors import CvlError, DiskFullError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -114,7 +116,33 @@ def run_app(argv: list[str]) -> int:
         if isinstance(error, FileNotFoundError) and _folder_is_gone():
             terminal.fail(UsageError("the working folder is gone", hint="cd to one that exists"))
             return 2
+        if isinstance(error, OSError) and names_full(error):
+            return _full(error, terminal)
         return _internal(error, terminal)
+
+
+def _full(error: OSError, terminal: Terminal) -> int:
+    """A file that nobody watches over, or else what we print into."""
+    if not isinstance(error.filename, str):
+        return tell_unwritten(error)
+    told = full_disk(Path(error.filename), error=error)
+    terminal.fail(told)
+    return told.status
+
+
+def tell_unwritten(error: OSError) -> int:
+    """Stdout takes no more: give it up. The exit code if that is an error: not when it was a reader
+    that went away."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return 0
+    reason = error.strerror
+    told = CvlError(f"what cvl prints cannot be written: {reason}", hint="send it elsewhere")
+    if names_full(error):
+        text = "what cvl prints cannot be written: the disk that it goes to is full"
+        told = DiskFullError(text, hint="free space there, or send it elsewhere")
+    Terminal().fail(told)
+    return told.status
 
 
 def _folder_is_gone() -> bool:

@@ -16,13 +16,25 @@ from click.shell_completion import (
 from cvl.cli.example_options import all_step_params, input_params, output_params
 from cvl.cli.suggestions import Items, files, items, names_within
 from cvl.core.manifest import PipelineManifest
+from cvl.core.names import one_line
 from cvl.ops.examples import Catalog
 from cvl.store.config import load_config
 
 VARIABLE = "_CVL_COMPLETE"
 
 
-class Bash(BashComplete):
+class _Lines(ShellComplete):
+    """Every shell reads lines: a word with a break in it is not offered, and none is explained in
+    two."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+        found = super().get_completions(args, incomplete)
+        for item in found:
+            item.help = one_line(item.help) if item.help else None
+        return [item for item in found if item.value == one_line(item.value)]
+
+
+class Bash(_Lines, BashComplete):
     """bash cuts words at `=`: `--voice=en` comes as three of them."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
@@ -30,7 +42,7 @@ class Bash(BashComplete):
         return [argument for argument in args if argument != "="], incomplete
 
 
-class _WholeWords(ShellComplete):
+class _WholeWords(_Lines):
     """Shells that replace the whole word: `--voice=en` has to be answered with `--voice=en-gb`."""
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:

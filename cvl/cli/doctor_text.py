@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 
 from cvl.core.doctor.finding import Finding, Severity, Topic
+from cvl.core.names import one_line
 
 WIDTH = 80
 INDENT = " " * 9
@@ -36,7 +37,7 @@ def _lines(finding: Finding) -> Iterable[str]:
     if finding.remedy:
         yield from _wrapped(finding.remedy, f"{INDENT}-> ", f"{INDENT}   ")
     for command in finding.commands:
-        yield f"{INDENT}$ {command}"
+        yield f"{INDENT}$ {one_line(command)}"
 
 
 def _wrapped(text: str, first: str, then: str = INDENT) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from cvl.cli.options import EqualsCommand
 from cvl.cli.suggestions import files, of_input
 from cvl.core.graph import used_by
 from cvl.core.manifest import InputSpec, Manifest, OutputSpec, PipelineManifest
@@ -26,7 +27,7 @@ class ExampleOption(click.Option):
         return re.sub(rf"(, |/){re.escape(other)}\b|/?--no_\w+", "", record[0]), record[1]
 
 
-class ExampleCommand(click.Command):
+class ExampleCommand(EqualsCommand):
     """Help in two sections: what the example takes, and what cvl takes."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from cvl.cli.units import size, width
 from cvl.core.manifest import InputSpec, OutputSpec, Resources, Weights
+from cvl.core.names import one_line
 from cvl.ops.describe import Info, ModelInfo, StepInfo
 
 Row = tuple[str, str]
@@ -38,7 +39,7 @@ def _section(title: str, rows: list[Row]) -> str:
 
 def _wrap(text: str, first: str, later: str = "") -> str:
     """Wrapped on a terminal; whole where a program reads it."""
-    columns = width()
+    columns, text = width(), one_line(text)
     if columns is None:
         return f"{first}{text}".rstrip()
     options: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}

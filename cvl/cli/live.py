@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,8 +28,11 @@ def live_report() -> Iterator[Report]:
         BarColumn(bar_width=16),
         TextColumn("{task.fields[text]}", markup=False),
         TimeElapsedColumn(),
-        console=Console(stderr=True, highlight=False),
+        # Past the outlet, for the cursor: so all texts are made harmless here.
+        console=Console(file=sys.__stderr__, highlight=False),
         refresh_per_second=10,
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
     with bars:
         yield LiveReport(bars)
@@ -65,14 +69,14 @@ class LiveReport:
     def progress(self, progress: Progress) -> None:
         text = describe(progress, self._clock)
         if progress.text:
-            text = f"{text} {printable(progress.text, 40)}"
+            text = f"{text} {progress.text}"
         self._bars.update(
             self._task(progress.step),
             total=progress.total or None,
             # Not quite all: the mark of a finished step waits for its outputs to be checked.
             completed=min(progress.done, progress.total * 0.999),
             phase=progress.phase,
-            text=text,
+            text=printable(text, 80),
         )
 
     def message(self, text: str) -> None:

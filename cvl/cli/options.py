@@ -13,6 +13,29 @@ from cvl.ops.examples import Catalog
 from cvl.store.config import Config, load_config
 
 
+class EqualsCommand(click.Command):
+    """Takes `-o=NAME` for `--output=NAME`, which is what it means."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _equals(args, self.params))
+
+
+def _equals(args: list[str], params: list[click.Parameter]) -> list[str]:
+    """click would take the = for a part of the name. Words that are values are left alone."""
+    options = [param for param in params if isinstance(param, click.Option)]
+    pairs = [sorted(o.opts, key=len) for o in options if len(o.opts) == 2]
+    long = {short: name for short, name in pairs if len(short) == 2}
+    takes_value = {flag for o in options if not o.is_flag for flag in o.opts}
+    result: list[str] = []
+    is_value = False
+    for word in args:
+        flag, equals, value = word.partition("=")
+        spelled = not is_value and equals and flag in long
+        result.append(f"{long[flag]}={value}" if spelled else word)
+        is_value = not is_value and word in takes_value
+    return result
+
+
 def common(function: Callable[..., Any]) -> Callable[..., Any]:
     """--examples, --json and --debug; the command gets the Terminal as its first argument."""
     function = click.pass_obj(_with_terminal(function))

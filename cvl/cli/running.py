@@ -36,6 +36,7 @@ class Settings:
     dry_run: bool
     explain: bool = False
     ca_bundle: str = ""
+    engine_wait_s: float = 0.0
 
 
 @contextmanager
@@ -44,7 +45,9 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     from cvl.cli.progress import make_report
     from cvl.ops.authorities import check_bundle
     from cvl.ops.session import Session
+    from cvl.store.dirs import own_dirs
 
+    own_dirs()  # folders of no use to an engine, or another user's, are told before one is asked
     session = Session(
         base_image=settings.base_image,
         build_network=settings.build_network,
@@ -53,6 +56,7 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
         trust=settings.trust,
         explain=settings.explain,
         ca_bundle=check_bundle(settings.ca_bundle),
+        patience_s=settings.engine_wait_s,
     )
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda number, frame: session.cancel.request(number))
@@ -73,7 +77,7 @@ def build(terminal: Terminal, settings: Settings, catalog: Catalog, example: Exa
         {"example": name, "image": image.id, "tag": image.tag, "built": image.built}
         for name, image in images.items()
     ]
-    terminal.data({"images": data}, "\n".join(image.tag for image in images.values()))
+    terminal.data({"images": data}, [image.tag for image in images.values()])
     return 0
 
 
@@ -84,7 +88,7 @@ def predict(terminal: Terminal, settings: Settings, catalog: Catalog, request: R
         from cvl.ops.dryrun import plan_of
 
         plan = plan_of(catalog, checked)
-        terminal.data(plan.data, plan.text)
+        terminal.data(plan.data, plan.lines)
         return 0
     from cvl.ops.predict import run_plan
 
@@ -98,7 +102,7 @@ def _tell(terminal: Terminal, result: RunResult) -> None:
     _tell_unchanged(terminal, result)
     if not all(step.cached for step in result.steps.values()):
         terminal.message(f"{result.example}: {result.seconds:.1f} s, seed {result.seed}")
-    terminal.data(run_data(result), "\n".join(result.outputs.values()))
+    terminal.data(run_data(result), list(result.outputs.values()))
 
 
 def _tell_unchanged(terminal: Terminal, result: RunResult) -> None:
@@ -122,14 +126,14 @@ def predict_variations(
         from cvl.ops.dryrun import plan_of_variations
 
         plan = plan_of_variations(catalog, variations)
-        terminal.data(plan.data, plan.text)
+        terminal.data(plan.data, plan.lines)
         return 0
     with _session(terminal, settings) as session:
         outcome = run_variations(session, catalog, variations)
     data = variations_data(outcome)
     error = outcome.error
     if error is None or not terminal.json:
-        terminal.data(data, "\n".join(p for r in outcome.done for p in r.outputs.values()))
+        terminal.data(data, [p for r in outcome.done for p in r.outputs.values()])
     if error is not None:
         terminal.fail(error, data)
         return error.status
@@ -222,5 +226,5 @@ def test(
         terminal.fail(failure, data)
         return failure.status
     terminal.message(f"{example.name}: passed in {report.seconds:.1f} s")
-    terminal.data(data, str(junit))
+    terminal.data(data, [str(junit)])
     return 0

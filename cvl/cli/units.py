@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 
 from cvl.cli.terminal import shorten, table
+from cvl.core.names import one_line
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -39,6 +40,7 @@ def fitted(headings: list[str], rows: list[list[str]], least: Mapping[str, int])
     """A table that fits the terminal. `least`: how far a column may be shortened; the widest of
     them gives first."""
     columns = width()
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
     while columns is not None and sum(widths) + 2 * (len(widths) - 1) > columns:
         spare = [i for i, name in enumerate(headings) if widths[i] > least.get(name, widths[i])]

@@ -37,6 +37,8 @@ class ContainerSpec:
     gpus: tuple[str, ...] = ()
     security: tuple[str, ...] = ("no-new-privileges",)
     userns: str = ""
+    keep_log: bool = True
+    """May the engine keep a copy of what it prints?"""
     stop_grace_s: int = 10
 
 

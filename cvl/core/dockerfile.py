@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from cvl.core.redaction import is_secret_name
+
 BUNDLE, APT = "cvl_ca", "cvl_apt"
 SECRETS = "/run/secrets"
 BUNDLE_PATH = f"{SECRETS}/{BUNDLE}"
@@ -38,6 +40,22 @@ def with_authorities(text: str) -> str:
         if keyword == "FROM":
             lines += _ARGS
     return "\n".join(lines) + "\n"
+
+
+def secret_names(text: str) -> list[tuple[int, str, str]]:
+    """(line, ARG or ENV, name) of each variable that by its name holds a secret: its value would be
+    in the image for everybody who has that."""
+    found: list[tuple[int, str, str]] = []
+    number = 1
+    for keyword, instruction in _instructions(text.splitlines()):
+        if keyword in ("ARG", "ENV"):
+            words = " ".join(instruction).split()[1:]
+            if keyword == "ENV" and words and "=" not in words[0]:
+                words = words[:1]  # ENV NAME any words
+            names = [word.partition("=")[0] for word in words]
+            found += [(number, keyword, name) for name in names if is_secret_name(name)]
+        number += len(instruction)
+    return found
 
 
 def _instructions(lines: list[str]) -> Iterator[tuple[str, list[str]]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvl.core.manifest import FILE_TYPES, InputSpec
-from cvl.core.names import canonical, did_you_mean, nearest
+from cvl.core.names import canonical, did_you_mean, nearest, not_utf8
 from cvl.errors import InputError
 
 TRUE = ("1", "true", "yes", "on")
@@ -102,12 +102,9 @@ def _file(name: str, value: Any) -> HostFile:
         raise InputError(f"--{name} is a path, not {value!r}")
     if "\0" in value:
         raise InputError(f"--{name}: a path cannot hold a NUL character")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InputError(
-            f"--{name}: the name {value!r} is not UTF-8", hint="rename the file"
-        ) from None
+    problem = not_utf8(f"--{name}", value)
+    if problem:
+        raise InputError(problem, hint="rename the file")
     return HostFile(value)
 
 

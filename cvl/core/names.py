@@ -9,9 +9,17 @@ from collections.abc import Iterable
 
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
-# Control characters, and the bidirectional overrides that make a line read backwards.
-_BIDI = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# Control characters, half surrogates, what makes a line read backwards or breaks it, and what is
+# there without being seen. The joiners (U+200C, U+200D) are letters' own in many scripts.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\ud800-\udfff\ufeff\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e007f]"
+)
+# Whole sequences alone: half of one would swallow what we say after it.
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-9;:<=>?]*[@-~]|\][^\x00-\x1f\x7f-\x9f]*(?:\x07|\x1b\\)|[()][0-2AB])"
+)
 
 
 def is_identifier(text: str) -> bool:
@@ -45,19 +53,33 @@ def did_you_mean(word: str, candidates: Iterable[str], prefix: str = "") -> str:
     return f"choose from: {', '.join(prefix + name for name in names)}" if names else ""
 
 
+def not_utf8(what: str, path: str) -> str | None:
+    """The sentence that refuses a path which is not UTF-8, with its bytes shown; None for one that
+    is. An engine's API, JSON and the records could not say such a name."""
+    if not any("\ud800" <= character <= "\udfff" for character in path):
+        return None
+    shown = "".join(f"\\x{ord(c) - 0xDC00:02x}" if "\udc80" <= c <= "\udcff" else c for c in path)
+    return f"{what}: the name {printable(shown, 300)} is not UTF-8"
+
+
+def folded(name: str) -> str:
+    """Equal for names that are one where a disk tells neither case nor ways to write an accent."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+
+
 def printable(text: str, limit: int = 4096) -> str:
     """`text` with nothing in it that a terminal would act on: escapes gone, controls as `?`."""
-    plain = _ESCAPES.sub("", text[: limit * 4])
-    safe = "".join(character if _is_printable(character) else "?" for character in plain)
+    safe = one_line(text[: limit * 4])
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
-def _is_printable(character: str) -> bool:
-    if character == "\t":
-        return True
-    return character not in _BIDI and unicodedata.category(character) not in ("Cc", "Cs")
+def one_line(text: str) -> str:
+    """`printable` without a limit."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSEEN.sub("?", _ESCAPES.sub("", text))
 
 
-def printable_lines(text: str, limit: int = 4096) -> str:
-    """`printable` line by line: the line breaks of a message of ours stay."""
-    return "\n".join(printable(line, limit) for line in text.split("\n"))
+def harmless(text: str) -> str:
+    """All of `text` in its lines, without what a terminal would act on."""
+    return "\n".join(map(one_line, text.split("\n")))

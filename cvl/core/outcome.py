@@ -7,13 +7,15 @@ own record of who asked to stop, and the result that cvl_inside wrote are read b
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from cvl.core.names import is_identifier
+from cvl.core.names import is_identifier, printable
 from cvl.errors import (
     Cancelled,
     CvlError,
+    DiskFullError,
     EngineError,
     GpuError,
     InputError,
@@ -23,8 +25,11 @@ from cvl.errors import (
     TimeoutFault,
 )
 
-EXIT_INPUT, EXIT_OOM, EXIT_OUTPUT = 65, 75, 76
+EXIT_INPUT, EXIT_DISK, EXIT_OOM, EXIT_OUTPUT = 65, 74, 75, 76
 StopReason = Literal["", "cancelled", "timeout", "engine_lost"]
+NO_SPACE = ("no space left on device", "disk quota exceeded", "errno 28")
+SAID = 1000
+"""Characters of what a program says of its end that are told: one line of them."""
 GPU_LOST = "Failed to initialize NVML: Unknown Error"
 
 
@@ -43,6 +48,10 @@ class Ending:
     timeout_s: float | None = None
     on_host: bool = False
     """It was a process of this machine: `oom_killed` is then the kernel's, not a limit's."""
+    full_mount: str = ""
+    """Mount point of the disk that the step writes to, when there is no room on it."""
+    tmp_limit: int = 0
+    """Bytes that /tmp of a container may hold; as many are in its home."""
 
 
 def failure_of(ending: Ending, step: str, log_path: str) -> CvlError | None:
@@ -58,17 +67,26 @@ def failure_of(ending: Ending, step: str, log_path: str) -> CvlError | None:
         return _host_oom(step) if ending.on_host else _container_oom(step, ending.memory_limit)
     if ending.exit_code == EXIT_INPUT and status == "input":
         return InputError(
-            str(result.get("message", "bad input")),
-            hint=str(result.get("hint", "")),
+            _said(result, "message") or "bad input",
+            hint=_said(result, "hint"),
             code=_code(result.get("code")),
         )
+    full = _no_space(ending, step, log_path)
+    if full is not None:
+        return full
     if ending.exit_code == EXIT_OUTPUT and status == "output":
-        return OutputError(f"{step}: {result.get('message', 'bad output')}", hint=_log(log_path))
+        message = _said(result, "message") or "bad output"
+        return OutputError(f"{step}: {message}", hint=_log(log_path))
     if ending.engine_error:
         return _engine_said(ending.engine_error)
     if ending.exit_code != 0:
         return _program_failed(ending, step, log_path)
     return None
+
+
+def _said(result: dict[str, Any], name: str) -> str:
+    """A program's own words: one line that can be shown, however much it wrote."""
+    return printable(str(result.get(name, "")), SAID)
 
 
 def _code(told: Any) -> str:
@@ -94,10 +112,47 @@ def _stopped(ending: Ending, step: str) -> CvlError | None:
     if ending.stop_reason == "engine_lost":
         return EngineError(
             f"the container engine was lost while {step} ran",
-            hint="start it and run the command again; nothing was published",
+            hint="when cvl doctor finds it again, run the command again; nothing was published",
             code="engine_lost",
         )
     return None
+
+
+def _no_space(ending: Ending, step: str, log_path: str) -> CvlError | None:
+    """A full disk of the host, whatever a program made of it: some die of it, others go on, and
+    what they wrote is short. What was full in the container alone is its own fault."""
+    mount, code = ending.full_mount, ending.exit_code
+    result = ending.result
+    if mount:
+        what = f"failed ({_how_it_ended(code)})" if code else "ended; what it wrote may be cut off"
+        return DiskFullError(
+            f"the disk at {mount} is full: {step} {what}",
+            hint=f"free space on {mount}, or run: cvl gc",
+        )
+    said = result.get("status") == "disk" or any(t in ending.log_tail.lower() for t in NO_SPACE)
+    if code == 0 or not said:
+        return None
+    if result.get("errno") == errno.EDQUOT:
+        return DiskFullError(
+            f"{step} used up your quota on the disk of its work folder",
+            hint="free space there, or name another disk with CVL_HOME; or run: cvl gc",
+        )
+    return _own_space(ending, step, log_path)
+
+
+def _own_space(ending: Ending, step: str, log_path: str) -> StepError:
+    """The host has room, so it was something with a size of its own: /tmp, the home, /dev/shm."""
+    told = ending.result.get("place")
+    place = printable(told, 100) if isinstance(told, str) and told else "a folder of its own"
+    most = f" (/tmp holds {ending.tmp_limit / 1e9:.1f} GB at most)" if ending.tmp_limit else ""
+    hint = "large temporary files belong into ctx.scratch, where TMPDIR points"
+    if ending.on_host:
+        most, hint = "", "make room there"
+    return StepError(
+        f"{step} found no space left in {place}{most}; the disks of this machine have room",
+        hint=f"{hint}; {_log(log_path)}" if log_path else hint,
+        code="no_space",
+    )
 
 
 def _device_oom(step: str, device: str) -> MemoryFault:
@@ -126,7 +181,7 @@ def _host_oom(step: str) -> MemoryFault:
 
 
 def _engine_said(error: str) -> CvlError:
-    text = error.strip().splitlines()[-1] if error.strip() else error
+    text = _last_line(error)
     if "could not select device driver" in error or "nvidia-container" in error.lower():
         return GpuError(
             f"the GPU could not be given to the container: {text}",
@@ -138,7 +193,7 @@ def _engine_said(error: str) -> CvlError:
 
 
 def _program_failed(ending: Ending, step: str, log_path: str) -> CvlError:
-    message = str(ending.result.get("message", "")) or _last_line(ending.log_tail)
+    message = _said(ending.result, "message") or _last_line(ending.log_tail)
     if GPU_LOST in ending.log_tail:
         return GpuError(
             f"{step} lost the GPU while it ran",
@@ -162,8 +217,9 @@ def _how_it_ended(code: int) -> str:
 
 
 def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else ""
+    """The last that says something: what colours a terminal does not."""
+    shown = (printable(line, SAID).strip() for line in reversed(text.splitlines()))
+    return next(filter(None, shown), "")
 
 
 def _log(path: str) -> str:

@@ -16,9 +16,9 @@ def with_seed(path: str, seed: int, *, several: bool, folder: bool = False) -> s
     """`out.mp4` of several variations becomes `out-seed-0010.mp4`; `{seed}` is replaced wherever it
     is. At least four digits: so names sort as their seeds do, and never depend on the other seeds
     that were asked for."""
-    if SEED in path:
-        return path.replace(SEED, str(seed))
     parent, slash, name = path.rpartition("/")
+    if SEED in path:
+        return parent.replace(SEED, str(seed)) + slash + _replaced(name, str(seed), folder)
     if not several or name in ("", ".", ".."):
         return path
     return f"{parent}{slash}{_insert(name, f'-seed-{seed:04}', folder)}"
@@ -48,6 +48,22 @@ def _insert(name: str, tag: str, folder: bool) -> str:
         while _size(stem + tag + extension) > MAX_NAME:
             stem = stem[:-1]
     return stem + tag + extension
+
+
+def _replaced(name: str, seed: str, folder: bool) -> str:
+    """With the seed for its placeholder. Where that is too long, the text before it gives way, then
+    the end: the first seed stays whole, and so does the extension."""
+    stem, extension = (name, "") if folder else _split(name)
+    if SEED in extension:
+        stem, extension = name, ""
+    before, found, after = stem.partition(SEED)
+    if not found:
+        return name
+    after = seed + after.replace(SEED, seed)
+    if _size(name) <= MAX_NAME:
+        while _size(before + after + extension) > MAX_NAME:
+            before, after = (before[:-1], after) if before else (before, after[:-1])
+    return before + after + extension
 
 
 def _split(name: str) -> tuple[str, str]:

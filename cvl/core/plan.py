@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -13,6 +14,8 @@ from cvl.core.manifest import Expect
 from cvl.core.plain import to_plain
 
 KEY_VERSION = 1
+EXTENSION = re.compile(r"[A-Za-z0-9]{1,12}")
+"""What may follow the dot in a name that a container sees; without the dot."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,8 @@ class Placement:
     """Certificate authorities for a step with a network; a file of the host's."""
     proxies: dict[str, str] = field(default_factory=dict)
     """Proxy variables for a step with a network."""
+    has_secrets: bool = False
+    """It is given some, and may print them."""
 
 
 def step_key(spec: StepSpec, code: str, *, any_seed: bool = False) -> str:
@@ -172,9 +177,13 @@ def output_file_name(name: str, request: OutputRequest) -> str:
 
 
 def request_for(
-    spec: StepSpec, secrets: dict[str, str], layout: Layout = CONTAINER
+    spec: StepSpec,
+    secrets: dict[str, str],
+    layout: Layout = CONTAINER,
+    environment: dict[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The request that goes to the step over stdin: paths as the step sees them."""
+    """The request that goes to the step over stdin: paths as the step sees them. environment:
+    variables that must not be seen on its container."""
     return {
         "protocol": PROTOCOL,
         "inputs": {n: _seen_value(n, value, layout.inputs) for n, value in spec.inputs.items()},
@@ -193,6 +202,7 @@ def request_for(
             "offload": spec.offload,
         },
         "secrets": secrets,
+        "environment": environment or {},
     }
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from cvl.core.container import ContainerSpec, EngineFacts, Mount
 from cvl.core.dockerfile import BUNDLE_VARIABLES
 from cvl.core.plan import AUTHORITIES, CONTAINER, Layout, Placement, StepSpec, host_layout
+from cvl.core.redaction import without_passwords
 
 COMMAND = ("python", "/app/predict.py")
 GRACE_S = 10
@@ -58,6 +59,7 @@ def container_for(
         security=("no-new-privileges", *(("label=disable",) if facts.selinux else ())),
         userns="host" if facts.userns_remap else "",
         stop_grace_s=GRACE_S,
+        keep_log=not (placement.has_secrets or private_proxies(placement)),
     )
 
 
@@ -103,11 +105,17 @@ def environment(spec: StepSpec, placement: Placement, layout: Layout = CONTAINER
         values["PYTHONPATH"] = str(layout.inside.parent)
     if spec.network:
         del values["HF_HUB_OFFLINE"], values["TRANSFORMERS_OFFLINE"]
-        values.update(placement.proxies)
+        values.update(without_passwords(placement.proxies))
         if placement.ca_bundle:
             seen = AUTHORITIES if layout is CONTAINER else placement.ca_bundle
             values.update(dict.fromkeys(BUNDLE_VARIABLES, str(seen)))
     return values
+
+
+def private_proxies(placement: Placement) -> dict[str, str]:
+    """Proxies with a password: everybody who may use the engine sees a container's environment."""
+    open_ones = without_passwords(placement.proxies)
+    return {name: value for name, value in placement.proxies.items() if name not in open_ones}
 
 
 def _mounts(spec: StepSpec, placement: Placement) -> tuple[Mount, ...]:

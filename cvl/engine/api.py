@@ -6,6 +6,7 @@ the CPU time of a run.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -19,12 +20,17 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import h11
 
 from cvl.engine.endpoint import Endpoint
+from cvl.engine.pulse import TURN_S, Caller, Pulse, Wait
 
 NEWEST = (1, 47)
 """The newest API version whose documents this was written by; engines keep serving older ones."""
 CHUNK = 1 << 16
 TCP_PORT = 2375
 MAX_REPLY = 256 << 20
+CONTACT_S = 5.0
+"""For the first answer, which costs an engine nothing: one that takes longer does not answer."""
+REPEATABLE = ("GET", "HEAD", "DELETE")
+"""Asking twice does no more than asking once."""
 
 
 class ApiError(Exception):
@@ -46,19 +52,28 @@ class Hijacked:
 
 class Api:
     """Calls to one engine. Connections are kept and used again, one call at a time each, so that
-    threads can call at once.
+    threads can call at once. What was not sent, or may be sent twice, is sent again as long as the
+    caller is patient.
 
-    Raises ApiError for an answer of 400 and more, TimeoutError, and OSError when nobody answers.
+    Raises ApiError for an answer of 400 and more, TimeoutError, OSError when nobody answers, and
+    what the caller raises who does not want to wait for a silent engine any longer.
     """
 
     def __init__(
-        self, endpoint: Endpoint, timeout_s: float, newest: tuple[int, ...] = NEWEST
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        newest: tuple[int, ...] = NEWEST,
+        caller: Caller | None = None,
     ) -> None:
         self._endpoint, self._timeout_s = endpoint, timeout_s
+        self.pulse = Pulse(caller or Caller())
         self._idle: list[_Connection] = []
         self._prefix = ""
-        version = self.call("GET", "/version", timeout_s=timeout_s)["ApiVersion"]
-        self._prefix = f"/v{_text(min(_numbers(version), newest))}"
+        told = self.call("GET", "/version", timeout_s=CONTACT_S)
+        self.parts = tuple(str(part.get("Name")) for part in told.get("Components") or ())
+        """Names of what the engine is made of."""
+        self._prefix = f"/v{_text(min(_numbers(told['ApiVersion']), newest))}"
 
     def call(
         self,
@@ -67,46 +82,111 @@ class Api:
         query: Mapping[str, Any] | None = None,
         body: Any = None,
         timeout_s: float | None = -1,
+        *,
+        fresh: bool = False,
     ) -> Any:
-        """The JSON of the answer, or None for an empty one. timeout_s: for each wait on the socket;
-        None for no end, -1 for that of this object."""
-        connection = self._connection(self._timeout_s if timeout_s == -1 else timeout_s)
-        try:
-            connection.send(method, self._target(path, query), _encoded(body))
-            status = connection.status()
-            data = b"".join(_bounded(connection.body()))
-        except BaseException:
+        """The JSON of the answer, or None for an empty one. timeout_s: for an engine that is well;
+        -1 for that of this object, None for a call whose answer may take for ever. fresh: over a
+        new connection, which an engine that goes down does not take."""
+        wait = self.pulse.begin(self._timeout_s if timeout_s in (-1, None) else timeout_s or 0)
+        while True:
+            connection = self._new_connection(wait) if fresh else self._connection(wait)
+            try:
+                status, data = connection.exchange(
+                    method, self._target(path, query), _encoded(body), wait, timeout_s is None
+                )
+            except TimeoutError:
+                raise
+            except OSError:
+                if method not in REPEATABLE or not wait.again():
+                    raise
+            else:
+                break
+        self.pulse.heard()
+        if fresh:
             connection.close()
-            raise
-        if connection.reusable():
+        elif connection.reusable():
             self._idle.append(connection)
         if status >= 400:
             raise ApiError(status, _message(data, status))
         return json.loads(data) if data.strip() else None
 
+    def ping(self) -> int:
+        """How often the engine has gone away so far. Raises when it does not answer, whatever."""
+        with contextlib.suppress(ApiError):
+            self.call("HEAD", "/_ping", fresh=True)
+        return self.pulse.breaks
+
+    def went_away(self, breaks: int) -> bool:
+        """Has it, since it had done so this often? A connection that is kept tells of a restart
+        that nobody waited for."""
+        for kept in list(self._idle):
+            if not kept.alive():
+                self.pulse.broke()
+                break
+        return self.pulse.breaks != breaks
+
+    def answers_now(self) -> bool:
+        """Is it there at this moment? Nothing is waited for if not."""
+        wait = self.pulse.begin(self._timeout_s)
+        try:
+            connection = _Connection(self._endpoint, wait.left)
+            connection.exchange("HEAD", self._target("/_ping", None), b"", wait, False)
+            connection.close()
+        except OSError:
+            return False
+        return True
+
+    def stream(self, path: str, query: Mapping[str, Any]) -> Iterator[bytes]:
+        """The body of an answer that has no end of its own, as it comes."""
+        wait = self.pulse.begin(self._timeout_s)
+        connection = self._connection(wait)
+        try:
+            connection.send("GET", self._target(path, query), b"")
+            status = connection.status(wait)
+            if status >= 400:
+                raise ApiError(status, _message(b"".join(connection.body(wait)), status))
+            connection.socket.settimeout(None)
+            yield from connection.body(wait)
+        finally:
+            connection.close()
+
     def hijack(self, path: str, query: Mapping[str, Any]) -> Hijacked:
         """Turn a new connection into a stream to a container."""
-        connection = _Connection(self._endpoint, self._timeout_s)
+        wait = self.pulse.begin(self._timeout_s)
+        connection = self._new_connection(wait)
         try:
             upgrade = [("Connection", "Upgrade"), ("Upgrade", "tcp")]
             connection.send("POST", self._target(path, query), b"", upgrade)
-            status = connection.status()
+            status = connection.status(wait)
             if status >= 400:
-                raise ApiError(status, _message(b"".join(connection.body()), status))
+                raise ApiError(status, _message(b"".join(connection.body(wait)), status))
             return connection.give_away()
         except BaseException:
             connection.close()
             raise
 
-    def _connection(self, timeout_s: float | None) -> _Connection:
+    def _connection(self, wait: Wait) -> _Connection:
         """One that is kept, unless the engine has closed it in the meantime, or a new one."""
-        while self._idle:
-            kept = self._idle.pop()
-            if kept.alive():
-                kept.socket.settimeout(timeout_s)
-                return kept
-            kept.close()
-        return _Connection(self._endpoint, timeout_s)
+        with contextlib.suppress(IndexError):  # another thread may take the last one
+            while True:
+                kept = self._idle.pop()
+                if kept.alive():
+                    kept.socket.settimeout(wait.left)
+                    return kept
+                kept.close()
+                self.pulse.broke()
+        return self._new_connection(wait)
+
+    def _new_connection(self, wait: Wait) -> _Connection:
+        while True:
+            try:
+                return _Connection(self._endpoint, wait.left)
+            except TimeoutError:
+                raise
+            except OSError:
+                if not wait.again():
+                    raise
 
     def _target(self, path: str, query: Mapping[str, Any] | None) -> str:
         plain = {name: _plain(value) for name, value in (query or {}).items()}
@@ -117,9 +197,22 @@ class Api:
 class _Connection:
     """One HTTP/1.1 connection."""
 
-    def __init__(self, endpoint: Endpoint, timeout_s: float | None) -> None:
+    def __init__(self, endpoint: Endpoint, timeout_s: float) -> None:
         self.socket = _connect(endpoint, timeout_s)
         self._http = h11.Connection(h11.CLIENT)
+
+    def exchange(
+        self, method: str, target: str, body: bytes, wait: Wait, endless: bool
+    ) -> tuple[int, bytes]:
+        """(status, body) of the answer. endless: it may take for ever."""
+        try:
+            self.send(method, target, body)
+            if endless:
+                self.socket.settimeout(None)
+            return self.status(wait), b"".join(_bounded(self.body(wait)))
+        except BaseException:
+            self.close()
+            raise
 
     def send(
         self, method: str, target: str, body: bytes, headers: list[tuple[str, str]] | None = None
@@ -132,22 +225,23 @@ class _Connection:
             data += self._http.send(h11.Data(data=body)) or b""
         data += self._http.send(h11.EndOfMessage()) or b""
         self.socket.sendall(data)
+        self.socket.settimeout(TURN_S)
 
-    def status(self) -> int:
+    def status(self, wait: Wait) -> int:
         """Read up to the end of the headers."""
         while True:
-            event = self._next()
+            event = self._next(wait)
             if isinstance(event, h11.Response | h11.InformationalResponse):
                 if event.status_code in (100, 102, 103):
                     continue
                 return event.status_code
             raise ConnectionError("the engine hung up without an answer")
 
-    def body(self) -> Iterator[bytes]:
-        while isinstance(event := self._next(), h11.Data):
+    def body(self, wait: Wait) -> Iterator[bytes]:
+        while isinstance(event := self._next(wait), h11.Data):
             yield bytes(event.data)
 
-    def _next(self) -> Any:
+    def _next(self, wait: Wait) -> Any:
         while True:
             try:
                 event = self._http.next_event()
@@ -155,7 +249,14 @@ class _Connection:
                 raise ConnectionError(f"the engine's answer is not HTTP: {error}") from error
             if event is not h11.NEED_DATA:
                 return event
-            self._http.receive_data(self.socket.recv(CHUNK))
+            self._http.receive_data(self._received(wait))
+
+    def _received(self, wait: Wait) -> bytes:
+        while True:
+            try:
+                return self.socket.recv(CHUNK)
+            except TimeoutError:
+                wait.turn()
 
     def reusable(self) -> bool:
         """Is the exchange over, with both sides willing to go on?"""
@@ -179,7 +280,7 @@ class _Connection:
         self.socket.close()
 
 
-def _connect(endpoint: Endpoint, timeout_s: float | None) -> socket.socket:
+def _connect(endpoint: Endpoint, timeout_s: float) -> socket.socket:
     parts = urlsplit(endpoint.url)
     if parts.scheme in ("unix", "http+unix"):
         path = unquote(parts.netloc) + parts.path if parts.netloc else parts.path

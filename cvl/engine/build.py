@@ -10,16 +10,21 @@ import shutil
 import signal
 import subprocess
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from cvl.core.redaction import without_secrets
+from cvl.disks import full_disk, is_full, mount_of
 from cvl.engine.endpoint import Endpoint
 from cvl.engine.protocol import BuildProgress, BuildSpec, Cancelled, OnBuild
 from cvl.errors import BuildError, DiskFullError, EngineError
 
 PLACES = ("/usr/bin", "/usr/local/bin", "/snap/bin", "/opt/homebrew/bin", "/bin")
 PROBE_TIMEOUT_S = 10
+NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere"}
+"""A client that has no plugin asks its engine, which may be frozen, before it says so."""
 TAIL_LINES = 25
 _STEP = re.compile(r"#\d+ \[(?:[^\]]*?\s)?\s*(\d+)/(\d+)\] ")
 _MODERN = 23
@@ -82,21 +87,27 @@ def find_client() -> BuildClient:
 def _ask(command: list[str]) -> str | None:
     try:
         result = subprocess.run(
-            command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False
-        )
+            command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False,
+            env={**without_secrets(os.environ), **NO_ENGINE},
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout if result.returncode == 0 else None
 
 
 def build_image(
-    endpoint: Endpoint, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled
+    endpoint: Endpoint,
+    spec: BuildSpec,
+    on_progress: OnBuild,
+    cancelled: Cancelled,
+    root: Callable[[], str] = lambda: "",
 ) -> str:
-    """Build `spec` and return the image's id; BuildError carries the tail of the build's output."""
+    """Build `spec` and return the image's id; BuildError carries the tail of the build's output.
+    root: asked for the folder of the engine when a disk is full."""
     process = _start(find_client(), endpoint, spec)
     tail = _follow(process, on_progress, cancelled)
     if process.returncode != 0:
-        raise _failure(tail)
+        raise _failure(tail, spec, root)
     return Path(spec.id_file).read_text().strip()
 
 
@@ -125,7 +136,8 @@ def _secret(name: str, path: str) -> str:
 
 
 def _start(client: BuildClient, endpoint: Endpoint, spec: BuildSpec) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": endpoint.url}
+    kept = without_secrets(os.environ, spec.withheld)
+    environment = {**kept, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": endpoint.url}
     environment.pop("DOCKER_CONTEXT", None)
     return subprocess.Popen(
         [*_die_with_parent(), *build_command(client, spec)],
@@ -191,12 +203,37 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _failure(tail: list[str]) -> BuildError | DiskFullError:
+def says_full(text: str) -> bool:
+    """Are these the words for a full disk?"""
+    return any(words in text.lower() for words in ("no space left on device", "quota exceeded"))
+
+
+def full_engine(root: str) -> DiskFullError:
+    """The disk with the engine's folder `root` is full; in a virtual machine it is not seen
+    here."""
+    if root and os.path.isdir(root):
+        mount = f"at {mount_of(Path(root))}, which holds Docker's images and containers,"
+    else:
+        mount = f"of the Docker engine{f' ({root})' if root else ''}"
+    return DiskFullError(
+        f"the disk {mount} is full",
+        hint="cvl gc removes what cvl no longer needs; docker system df shows the rest",
+    )
+
+
+def is_full_engine(root: str) -> bool:
+    """Is there no room left where the engine keeps everything? False where that is not seen."""
+    return bool(root) and os.path.isdir(root) and is_full(Path(root))
+
+
+def _failure(
+    tail: list[str], spec: BuildSpec, root: Callable[[], str]
+) -> BuildError | DiskFullError:
     text = "\n".join(tail)
-    if "no space left on device" in text.lower():
-        return DiskFullError(
-            "the disk of the Docker engine is full", hint="cvl gc removes what is no longer needed"
-        )
+    if says_full(text):
+        # The client writes down the id beside the context.
+        ours = Path(spec.id_file).parent
+        return full_disk(ours) if is_full(ours) else full_engine(root())
     shown = "\n".join(f"  {line}" for line in tail[-TAIL_LINES:])
     return BuildError(
         f"the image could not be built:\n{shown}",

@@ -4,7 +4,6 @@ only, the docker package for pulls: who may pull is in files and programs of the
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,14 +15,21 @@ from cvl.core.container import (
     FoundContainer,
     FoundImage,
 )
-from cvl.engine.api import Api, ApiError
-from cvl.engine.build import build_image, find_client
+from cvl.engine.api import NEWEST, Api, ApiError
+from cvl.engine.build import (
+    build_image,
+    find_client,
+)
 from cvl.engine.docker_run import DockerRun
+from cvl.engine.documents import container_config, engine_facts, host_config
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
 from cvl.engine.protocol import BuildSpec, Cancelled, OnBuild, OnLog
-from cvl.errors import CvlError, DiskFullError, EngineError, GpuError
+from cvl.engine.pulse import Caller, Heartbeat
+from cvl.engine.troubles import TIMEOUT, UNREACHABLE, Root, lost, nowhere, speaking
+from cvl.errors import BuildError, CvlError, EngineError
 
-CONTROL_TIMEOUT_S = 10
+CONTROL_TIMEOUT_S = 8
+"""Whoever waits for an engine that does not answer is told within ten seconds."""
 CREATE_TIMEOUT_S = 60
 IMAGES_TIMEOUT_S = 300
 GONE, CONFLICT = 404, 409
@@ -31,20 +37,25 @@ GONE, CONFLICT = 404, 409
 
 class DockerEngine:
     """Implements cvl.engine.protocol.Engine. Raises EngineError with one of the codes
-    engine_unreachable, engine_permission, engine_remote, engine_timeout, engine."""
+    engine_unreachable, engine_permission, engine_remote, engine_podman, engine_timeout, engine, and
+    engine_lost for one that has answered before and does so no more."""
 
-    def __init__(self, endpoint: Endpoint | None = None) -> None:
+    def __init__(self, endpoint: Endpoint | None = None, caller: Caller | None = None) -> None:
         self.endpoint = endpoint or resolve_endpoint()
-        refuse_remote(self.endpoint)
-        with speaking(self.endpoint):
-            self._api = Api(self.endpoint, CONTROL_TIMEOUT_S)
+        self._api = connect(self.endpoint, caller=caller)
         self._facts: EngineFacts | None = None
 
     def facts(self) -> EngineFacts:
         if self._facts is None:
-            with speaking(self.endpoint):
-                self._facts = _facts(self._api.call("GET", "/info"))
+            with self._speaking():
+                self._facts = engine_facts(self._api.call("GET", "/info"))
         return self._facts
+
+    def _root(self) -> str:
+        """Where the engine keeps everything; empty when it does not say."""
+        with contextlib.suppress(CvlError):
+            return self.facts().root_dir
+        return ""
 
     def can_build(self) -> bool:
         try:
@@ -53,7 +64,7 @@ class DockerEngine:
             return False
 
     def image_id(self, reference: str) -> str | None:
-        with speaking(self.endpoint):
+        with self._speaking():
             try:
                 return str(self._api.call("GET", f"/images/{reference}/json")["Id"])
             except ApiError as error:
@@ -62,24 +73,28 @@ class DockerEngine:
                 return None
 
     def build(self, spec: BuildSpec, on_progress: OnBuild, cancelled: Cancelled) -> str:
-        return build_image(self.endpoint, spec, on_progress, cancelled)
+        with self._watched(cancelled) as over:
+            return build_image(self.endpoint, spec, on_progress, over, self._root)
 
     def pull(self, reference: str, on_progress: OnBuild, cancelled: Cancelled) -> str:
         from cvl.engine.pull import pull_image
 
-        pull_image(self.endpoint, reference, on_progress, cancelled)
+        with self._watched(cancelled) as over:
+            pull_image(self.endpoint, reference, on_progress, over, self._root)
         return "" if cancelled() else self.image_id(reference) or ""
 
     def create(self, spec: ContainerSpec) -> str:
-        document = {**_container_config(spec), "HostConfig": _host_config(spec)}
+        document = {**container_config(spec), "HostConfig": host_config(spec)}
         name = {"name": spec.name}
-        with speaking(self.endpoint):
+        with self._speaking(self._root):
             created = self._api.call("POST", "/containers/create", name, document, CREATE_TIMEOUT_S)
         return str(created["Id"])
 
-    def start(self, container: str, stdin: bytes, on_log: OnLog) -> DockerRun:
+    def start(
+        self, container: str, stdin: bytes, on_log: OnLog, on_errors: OnLog | None = None
+    ) -> DockerRun:
         path = f"/containers/{container}"
-        with speaking(self.endpoint):
+        with self._speaking(self._root):
             attached = self._api.hijack(
                 f"{path}/attach", {"stdin": True, "stdout": True, "stderr": True, "stream": True}
             )
@@ -88,7 +103,7 @@ class DockerEngine:
             except BaseException:
                 attached.socket.close()
                 raise
-        run = DockerRun(self._api, container, attached, on_log)
+        run = DockerRun(self._api, container, attached, on_log, on_errors or on_log)
         run.send(stdin)
         return run
 
@@ -108,7 +123,7 @@ class DockerEngine:
         )
 
     def state(self, container: str) -> ContainerState:
-        with speaking(self.endpoint):
+        with self._speaking():
             state = self._api.call("GET", f"/containers/{container}/json")["State"]
         return ContainerState(
             running=bool(state["Running"]),
@@ -124,24 +139,24 @@ class DockerEngine:
 
         def hold() -> None:
             grace, path = {"t": int(grace_s)}, f"/containers/{container}/stop"
-            with contextlib.suppress(ApiError, OSError):
-                self._api.call("POST", path, grace, timeout_s=grace_s + CONTROL_TIMEOUT_S)
+            with contextlib.suppress(ApiError, OSError, CvlError):
+                self._api.call("POST", path, grace, timeout_s=None)
 
         threading.Thread(target=hold, daemon=True, name="cvl-stop").start()
 
     def kill(self, container: str) -> None:
         """Gone, or not running any more, is what was asked for."""
-        with speaking(self.endpoint), _but(GONE, CONFLICT):
+        with self._speaking(), _but(GONE, CONFLICT):
             self._api.call("POST", f"/containers/{container}/kill")
 
     def remove(self, container: str) -> None:
         """Gone, or about to go, is what was asked for."""
-        with speaking(self.endpoint), _but(GONE, CONFLICT):
+        with self._speaking(), _but(GONE, CONFLICT):
             self._api.call("DELETE", f"/containers/{container}", {"force": True, "v": True})
 
     def find(self, labels: dict[str, str]) -> list[FoundContainer]:
         query = {"all": True, "filters": {"label": _wanted(labels)}}
-        with speaking(self.endpoint):
+        with self._speaking():
             rows = self._api.call("GET", "/containers/json", query)
         return [
             FoundContainer(row["Id"], dict(row["Labels"] or {}), row["State"] == "running")
@@ -150,19 +165,19 @@ class DockerEngine:
 
     def images(self, labels: dict[str, str]) -> list[FoundImage]:
         query = {"filters": {"label": _wanted(labels)}}
-        with speaking(self.endpoint):
+        with self._speaking():
             rows = self._api.call("GET", "/images/json", query, timeout_s=IMAGES_TIMEOUT_S)
         return [_found_image(row) for row in rows]
 
     def build_cache_size(self) -> int:
-        with speaking(self.endpoint):
+        with self._speaking():
             found = self._api.call("GET", "/system/df", timeout_s=IMAGES_TIMEOUT_S)
         cache = found.get("BuildCache") or []
         return sum(int(entry.get("Size") or 0) for entry in cache if not entry.get("Shared"))
 
     def remove_image(self, reference: str) -> None:
         query, timeout = {"force": False, "noprune": True}, IMAGES_TIMEOUT_S
-        with speaking(self.endpoint), _but(GONE):
+        with self._speaking(), _but(GONE):
             try:
                 self._api.call("DELETE", f"/images/{reference}", query, timeout_s=timeout)
             except ApiError as error:
@@ -173,6 +188,31 @@ class DockerEngine:
                     hint="docker ps -a shows by which container",
                     code="image_in_use",
                 ) from error
+
+    @contextlib.contextmanager
+    def _speaking(self, root: Root = nowhere) -> Iterator[None]:
+        """An engine that has answered before and does no more is lost."""
+        try:
+            with speaking(self.endpoint, root):
+                yield
+        except EngineError as error:
+            if error.code not in (UNREACHABLE, TIMEOUT):
+                raise
+            raise lost(self.endpoint) from error
+
+    @contextlib.contextmanager
+    def _watched(self, cancelled: Cancelled) -> Iterator[Cancelled]:
+        """For what asks the engine without us: when to end it. Why it failed is not read off its
+        words: those for an engine that went away are many, and a RUN line may say them too."""
+        beat = Heartbeat(self._api)
+        try:
+            yield lambda: cancelled() or beat.lost
+        except (BuildError, EngineError) as error:
+            if cancelled() or (not beat.lost and self._api.answers_now()):
+                raise
+            raise lost(self.endpoint) from error
+        finally:
+            beat.end()
 
 
 @contextlib.contextmanager
@@ -189,129 +229,23 @@ def _wanted(labels: dict[str, str]) -> list[str]:
     return [f"{key}={value}" if value else key for key, value in labels.items()]
 
 
+def connect(
+    endpoint: Endpoint, newest: tuple[int, ...] = NEWEST, caller: Caller | None = None
+) -> Api:
+    """The engine at `endpoint`, when it is one that cvl can use. Podman answers there too, but its
+    socket builds nothing with BuildKit: that would be told in the middle of a run."""
+    refuse_remote(endpoint)
+    with speaking(endpoint):
+        api = Api(endpoint, CONTROL_TIMEOUT_S, newest, caller)
+    if any(part.startswith("Podman") for part in api.parts):
+        raise EngineError(
+            f"what answers at {endpoint.url} ({endpoint.source}) is Podman, which is not supported",
+            hint="point DOCKER_HOST to a Docker engine, or unset it",
+            code="engine_podman",
+        )
+    return api
+
+
 def _found_image(row: dict[str, Any]) -> FoundImage:
     tags = tuple(tag for tag in row["RepoTags"] or () if not tag.startswith("<none>"))
     return FoundImage(row["Id"], tags, dict(row["Labels"] or {}), int(row["Size"]))
-
-
-def _container_config(spec: ContainerSpec) -> dict[str, Any]:
-    return {
-        "Image": spec.image,
-        "Cmd": [],
-        "Entrypoint": list(spec.command),
-        "WorkingDir": spec.working_dir,
-        "User": spec.user,
-        "Env": [f"{name}={value}" for name, value in spec.environment.items()],
-        "Labels": spec.labels,
-        "AttachStdin": True,
-        "AttachStdout": True,
-        "AttachStderr": True,
-        "OpenStdin": True,
-        "StdinOnce": True,
-        "StopSignal": "SIGTERM",
-        "Healthcheck": {"Test": ["NONE"]},
-    }
-
-
-def _host_config(spec: ContainerSpec) -> dict[str, Any]:
-    config: dict[str, Any] = {
-        "Mounts": [
-            {"Type": "bind", "Source": m.source, "Target": m.target, "ReadOnly": m.read_only}
-            for m in spec.mounts
-        ],
-        "Tmpfs": spec.tmpfs,
-        "ReadonlyRootfs": True,
-        "CapDrop": ["ALL"],
-        "SecurityOpt": list(spec.security),
-        "GroupAdd": list(spec.groups),
-        "NetworkMode": spec.network,
-        "Memory": spec.memory,
-        "MemorySwap": spec.memory,
-        "ShmSize": spec.shm,
-        "PidsLimit": spec.pids,
-        "Ulimits": [
-            {"Name": "fsize", "Soft": spec.file_size, "Hard": spec.file_size},
-            {"Name": "core", "Soft": 0, "Hard": 0},
-        ],
-        "Init": True,
-        "LogConfig": {"Type": "json-file", "Config": {"max-size": "10m", "max-file": "2"}},
-    }
-    if spec.userns:
-        config["UsernsMode"] = spec.userns
-    if spec.gpus:
-        gpus = {"DeviceIDs": list(spec.gpus), "Capabilities": [["gpu"]]}
-        config["DeviceRequests"] = [gpus]
-    return config
-
-
-def _facts(info: dict[str, Any]) -> EngineFacts:
-    options = " ".join(info.get("SecurityOptions") or [])
-    root = str(info.get("DockerRootDir") or "")
-    return EngineFacts(
-        name=str(info.get("Name") or ""),
-        version=str(info.get("ServerVersion") or ""),
-        memory=int(info.get("MemTotal") or 0),
-        rootless="name=rootless" in options,
-        userns_remap="name=userns" in options,
-        selinux="name=selinux" in options,
-        nvidia="nvidia" in (info.get("Runtimes") or {}),
-        root_dir=root,
-        cgroup_version=str(info.get("CgroupVersion") or ""),
-        security=tuple(info.get("SecurityOptions") or ()),
-    )
-
-
-@contextlib.contextmanager
-def speaking(endpoint: Endpoint) -> Iterator[None]:
-    """Turn what the API raises into one of our errors, with a hint."""
-    try:
-        yield
-    except ApiError as error:
-        raise refused(error.message, endpoint) from error
-    except TimeoutError as error:
-        raise EngineError(
-            f"the Docker engine at {endpoint.url} does not answer",
-            hint="restart it (sudo systemctl restart docker), then run: cvl doctor",
-            code="engine_timeout",
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _unreachable(error, endpoint) from error
-
-
-def refused(text: str, endpoint: Endpoint) -> CvlError:
-    """What the engine's own words come down to."""
-    low = text.lower()
-    if "no space left on device" in low:
-        return DiskFullError(
-            "the disk of the Docker engine is full",
-            hint="cvl gc removes what cvl no longer needs; docker system df shows the rest",
-        )
-    if "could not select device driver" in low or "nvidia-container" in low:
-        return GpuError(
-            f"the GPU could not be given to the container: {text}",
-            hint="install nvidia-container-toolkit, then run: sudo nvidia-ctk runtime configure "
-            "--runtime=docker",
-            code="gpu_not_available",
-        )
-    if "bind source path does not exist" in low:
-        return EngineError(
-            f"the Docker engine at {endpoint.url} does not see this machine's files",
-            hint="it runs on another machine or in a sandbox (snap); use an engine of this machine",
-            code="engine_remote",
-        )
-    return EngineError(f"the Docker engine refused: {text}", hint="run: cvl doctor")
-
-
-def _unreachable(error: Exception, endpoint: Endpoint) -> EngineError:
-    if isinstance(error, PermissionError):
-        user = os.environ.get("USER", "$USER")
-        return EngineError(
-            f"no permission to use the Docker engine at {endpoint.url}",
-            hint=f"sudo usermod -aG docker {user}, then log in again",
-            code="engine_permission",
-        )
-    return EngineError(
-        f"no Docker engine answers at {endpoint.url} ({endpoint.source})",
-        hint="start Docker (sudo systemctl start docker), then run: cvl doctor",
-        code="engine_unreachable",
-    )

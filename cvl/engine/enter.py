@@ -11,6 +11,7 @@ import sys
 import termios
 from collections.abc import Callable, Iterator
 
+from cvl.core.redaction import without_secrets
 from cvl.engine.build import candidates
 from cvl.engine.endpoint import Endpoint
 from cvl.engine.protocol import Cancelled
@@ -30,7 +31,7 @@ def enter_container(
     output: Callable[[bytes], None] | None,
 ) -> int:
     """Run `command` to its end, or until `cancelled`; its exit code. See Enterable."""
-    environment = {**os.environ, "DOCKER_HOST": endpoint.url}
+    environment = {**without_secrets(os.environ), "DOCKER_HOST": endpoint.url}
     environment.pop("DOCKER_CONTEXT", None)
     command = (_client(), "exec", *_options(terminal), container, *command)
     return _run(command, environment, None, terminal, cancelled, output)

@@ -13,12 +13,16 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvl.core.redaction import without_secrets
+from cvl.disks import full_disk, is_full
 from cvl.engine import supervisor
+from cvl.engine.build import says_full
 from cvl.engine.protocol import BuildProgress, Cancelled, OnBuild
 from cvl.errors import BuildError, DiskFullError, EngineError
 
@@ -81,8 +85,10 @@ def uv_program() -> str:
 
 
 def read_environment(folder: Path) -> Environment | None:
-    """The environment in `folder`, when it is complete and its Python is still there."""
+    """The environment in `folder`, when it is complete, ours, and its Python is still there."""
     try:
+        if folder.lstat().st_uid != os.geteuid():
+            return None
         data = json.loads((folder / MARKER).read_text())
         found = Environment(folder, **data)
     except (OSError, ValueError, TypeError):
@@ -99,21 +105,27 @@ def make_environment(
     *,
     only_binary: bool,
     authorities: str = "",
+    withheld: tuple[str, ...] = (),
 ) -> None:
     """Install the wheels that `context` locks into `folder` and copy its files beside them. What an
     interrupted try left there goes first: an environment names its own place, so it is made where
-    it stays. authorities: a PEM file for the download."""
+    it stays. authorities: a PEM file for the download; withheld: variables that uv does not get."""
     uv = uv_program()
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(folder, cancelled) as lock:
         remove_environment(folder)
-        folder.mkdir(mode=0o700)
-        how = _Uv(folder, lock, cancelled, authorities)
-        _install(uv, folder, context / LOCK, on_progress, how, only_binary)
-        on_progress(BuildProgress("copying the example", 2, 3))
-        ignored = shutil.ignore_patterns("cvl_inside", "__pycache__")
-        shutil.copytree(context, folder / "app", ignore=ignored)
-        _write_last(folder / MARKER, json.dumps(marker(), indent=1))
+        how = _Uv(folder, lock, cancelled, authorities, withheld)
+        try:
+            folder.mkdir(mode=0o700)
+            _install(uv, folder, context / LOCK, on_progress, how, only_binary)
+            on_progress(BuildProgress("copying the example", 2, 3))
+            ignored = shutil.ignore_patterns("cvl_inside", "__pycache__")
+            shutil.copytree(context, folder / "app", ignore=ignored)
+            _write_last(folder / MARKER, json.dumps(marker(), indent=1))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                remove_environment(folder)
+            raise
 
 
 @dataclass(frozen=True)
@@ -124,6 +136,7 @@ class _Uv:
     lock: int
     cancelled: Cancelled
     authorities: str
+    withheld: tuple[str, ...]
 
     def run(self, command: list[str], tell: Callable[[str], None]) -> None:
         """To its end; what it says goes to `tell` line by line. Its whole group ends with it when
@@ -133,7 +146,7 @@ class _Uv:
             process = subprocess.Popen(
                 command,
                 cwd=self.folder,
-                env=_uv_environment(self.authorities),
+                env=_uv_environment(self.authorities, self.withheld),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -147,13 +160,13 @@ class _Uv:
                 _end(process)
                 raise
         if process.returncode:
-            raise _failure(log.read_text(errors="replace"))
+            raise _failure(log.read_text(errors="replace"), self.folder)
         log.unlink(missing_ok=True)
 
 
-def _uv_environment(authorities: str) -> dict[str, str]:
-    """The user's own, so that proxies, certificates and mirrors work."""
-    inherited = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
+def _uv_environment(authorities: str, withheld: tuple[str, ...]) -> dict[str, str]:
+    """The user's own, so that proxies, certificates and mirrors work, without secrets."""
+    inherited = without_secrets(os.environ, ("VIRTUAL_ENV", "PYTHONPATH", *withheld))
     ours = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
     trusted = {"SSL_CERT_FILE": authorities} if authorities else {}
     return {**inherited, **ours, **trusted}
@@ -254,11 +267,22 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _failure(text: str) -> BuildError | DiskFullError:
+def _full(folder: Path, text: str) -> DiskFullError:
+    """Of the disks that uv writes to, the one that is full now, else the one that it names: what it
+    wrote to its cache is gone again."""
+    own = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cache = Path(os.environ.get("UV_CACHE_DIR") or f"{own}/uv")
+    places = (folder, cache, Path(tempfile.gettempdir()))
+    found = [place for place in places if is_full(place)]
+    found += [place for place in places if f"{place}/" in text]
+    return full_disk(found[0] if found else folder)
+
+
+def _failure(text: str, folder: Path) -> BuildError | DiskFullError:
     low = text.lower()
     tail = "\n".join(text.strip().splitlines()[-TAIL_LINES:])
-    if "no space left on device" in low:
-        return DiskFullError("the disk is full", hint="cvl gc makes room")
+    if says_full(text) or is_full(folder):  # its last words may not have fitted
+        return _full(folder, text)
     message = f"its virtual environment could not be made:\n{tail}"
     if any(word in low for word in OFFLINE):
         hint = "the wheels are downloaded once: connect to the network and run it again"

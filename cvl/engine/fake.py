@@ -160,7 +160,9 @@ class FakeEngine:
             self.containers[identity] = FakeContainer(identity, replace(spec, labels=labels))
             return identity
 
-    def start(self, container: str, stdin: bytes, on_log: OnLog) -> FakeRun:
+    def start(
+        self, container: str, stdin: bytes, on_log: OnLog, on_errors: OnLog | None = None
+    ) -> FakeRun:
         with self._call("start", container):
             run = FakeRun(on_log)
             self._container(container).begin(stdin, run, self.program)

@@ -139,6 +139,10 @@ class FakeRun:
     def lost(self) -> bool:
         return self._lost
 
+    @property
+    def silent(self) -> bool:
+        return False
+
     def wait(self, timeout_s: float) -> bool:
         return self._over.wait(timeout_s)
 

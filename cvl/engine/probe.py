@@ -11,8 +11,9 @@ from cvl.core.doctor.facts import ClientFact, EngineProbe, ImageFact, Problem
 from cvl.core.owner import CONTEXT, EXAMPLE
 from cvl.engine.api import Api
 from cvl.engine.build import candidates, probe
-from cvl.engine.docker import CONTROL_TIMEOUT_S, speaking
-from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
+from cvl.engine.docker import connect
+from cvl.engine.endpoint import Endpoint, resolve_endpoint
+from cvl.engine.troubles import speaking
 from cvl.errors import CvlError
 
 ANY_VERSION = (1, 999)
@@ -34,9 +35,8 @@ def probe_engine() -> tuple[EngineProbe, tuple[ImageFact, ...]]:
     endpoint = Endpoint("", "")
     try:
         endpoint = resolve_endpoint()
-        refuse_remote(endpoint)
+        api = connect(endpoint, ANY_VERSION)
         with speaking(endpoint):
-            api = Api(endpoint, CONTROL_TIMEOUT_S, ANY_VERSION)
             info = api.call("GET", "/info")
             return _probe(endpoint, info), _images(api)
     except CvlError as error:

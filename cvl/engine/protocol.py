@@ -35,6 +35,8 @@ class BuildSpec:
     inherited: tuple[str, ...] = ()
     """Build arguments with the value that they have in the environment: it may be secret, so it is
     no part of a command line."""
+    withheld: tuple[str, ...] = ()
+    """Variables of ours that whatever builds must not have."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,12 @@ class Run(Protocol):
 
     @property
     def lost(self) -> bool:
-        """The connection to the engine broke before the container was seen to end."""
+        """The engine went away before the container was seen to end, and did not come back in time
+        with it still running."""
+
+    @property
+    def silent(self) -> bool:
+        """The engine does not answer at this moment: nothing asked of it now will be done soon."""
 
 
 class Engine(Protocol):
@@ -80,8 +87,11 @@ class Engine(Protocol):
     def create(self, spec: ContainerSpec) -> str:
         """Create a container and return its id; nothing runs yet."""
 
-    def start(self, container: str, stdin: bytes, on_log: OnLog) -> Run:
-        """Start, hand over stdin and close it, follow the log."""
+    def start(
+        self, container: str, stdin: bytes, on_log: OnLog, on_errors: OnLog | None = None
+    ) -> Run:
+        """Start, hand over stdin and close it, follow the log. on_errors: receives what comes over
+        stderr, where the engine can tell; `on_log` does otherwise."""
 
     def state(self, container: str) -> ContainerState: ...
 

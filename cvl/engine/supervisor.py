@@ -26,6 +26,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 SWEEP_S = 10.0
 PAUSE_S = 0.01
 MARK = "CVL_PROCESS"
+NOTES, NOTE_BYTES = ("pid", "state.json"), 512
 LINUX = sys.platform.startswith("linux")
 
 
@@ -250,11 +251,13 @@ def _wake_on_children() -> int:
 
 
 def _write(folder: str, name: str, text: str) -> None:
-    """As a whole or not at all. The folder may be gone: then nobody asks."""
+    """As a whole or not at all, in the room that its owner made for it. The folder may be gone:
+    then nobody asks."""
     with contextlib.suppress(OSError):
         path = os.path.join(folder, name)
-        with open(f"{path}.part", "w") as stream:
+        with open(f"{path}.part", "r+") as stream:
             stream.write(text)
+            stream.truncate()
         os.replace(f"{path}.part", path)
 
 

@@ -26,6 +26,7 @@ from cvl.core.container import (
     FoundImage,
 )
 from cvl.core.dockerfile import BUNDLE
+from cvl.disks import full_disk, names_full
 from cvl.engine import supervisor
 from cvl.engine.enter import enter_process
 from cvl.engine.environment import (
@@ -96,8 +97,11 @@ class VenvEngine:
                 cancelled,
                 only_binary=binary,
                 authorities=spec.secrets.get(BUNDLE, ""),
+                withheld=spec.withheld,
             )
         except OSError as error:
+            if names_full(error):
+                raise full_disk(self._envs, error=error) from error
             raise BuildError(f"its virtual environment could not be made: {error}") from error
         return identity
 
@@ -119,14 +123,21 @@ class VenvEngine:
             text = json.dumps(_process_spec(spec, environment))
             part = folder / ".spec.json"
             part.write_text(text)
+            for name in supervisor.NOTES:  # it must be able to say how it ended on a full disk
+                (folder / f"{name}.part").write_text(" " * supervisor.NOTE_BYTES)
             part.replace(folder / "spec.json")
         except FileExistsError as error:
             raise EngineError(f"the name {spec.name} is in use") from error
         except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            if names_full(error):
+                raise full_disk(folder, error=error) from error
             raise EngineError(f"cannot use {folder}: {error.strerror}") from error
         return spec.name
 
-    def start(self, container: str, stdin: bytes, on_log: OnLog) -> VenvRun:
+    def start(
+        self, container: str, stdin: bytes, on_log: OnLog, on_errors: OnLog | None = None
+    ) -> VenvRun:
         run = VenvRun(self._process(container), stdin, on_log, self._warn)
         self._runs[container] = run
         return run
@@ -305,8 +316,10 @@ def _end_ghost(folder: Path) -> None:
 
 
 def _folders(parent: Path) -> list[Path]:
+    """Those of this user: nothing of another's is run, ended or removed."""
     try:
-        return sorted(path for path in parent.iterdir() if path.is_dir())
+        me = os.geteuid()
+        return sorted(p for p in parent.iterdir() if p.is_dir() and p.lstat().st_uid == me)
     except OSError:
         return []
 

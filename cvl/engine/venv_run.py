@@ -47,6 +47,10 @@ class VenvRun:
     def lost(self) -> bool:
         return False
 
+    @property
+    def silent(self) -> bool:
+        return False
+
     def wait(self, timeout_s: float) -> bool:
         return self._ended.wait(timeout_s)
 

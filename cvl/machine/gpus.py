@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from typing import Any
+
+from cvl.core.redaction import without_secrets
 
 TIMEOUT_S = 10
 _QUERY = "index,uuid,name,memory.total,memory.free,driver_version,compute_cap"
@@ -82,6 +85,7 @@ def _from_nvidia_smi() -> list[Gpu]:
     try:
         result = subprocess.run(
             command,
+            env=without_secrets(os.environ),
             capture_output=True,
             text=True,
             errors="replace",

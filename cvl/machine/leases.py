@@ -1,25 +1,30 @@
 """One holder per GPU on the whole machine, whoever the users are: a lock file per GPU UUID.
 
-The folder is shared and sticky, like /tmp. A file there that another user made cannot be opened
-with
-O_CREAT (fs.protected_regular), so it is opened first and only created when it is not there.
+The folder is shared and sticky, like /tmp, and whoever comes first makes it. So nothing in it is
+believed: no link is followed, and only a plain file with this one name is written to. Folder and
+files get their modes before their names, so that nobody ever meets them half made.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvl.core.names import did_you_mean
-from cvl.errors import GpuError, InputError, StateError
+from cvl.core.names import did_you_mean, printable
+from cvl.disks import full_disk, names_full
+from cvl.errors import CvlError, GpuError, InputError, StateError
 from cvl.machine.gpus import Gpu
 
 POLL_S = 0.2
 SHARED_FILE, SHARED_FOLDER = 0o666, 0o1777
+WRITTEN = "pid "
+"""What the text in a lease file begins with, if it holds any."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def _try(folder: Path, wanted: Wanted) -> dict[str, int]:
                 held[uuid] = descriptor
     except OSError as error:
         _release(held)
-        raise StateError(f"cannot use a lease in {folder}: {error.strerror}") from error
+        raise _unusable(f"a lease in {folder}", folder, error) from error
     return held
 
 
@@ -141,8 +146,12 @@ def _lock(path: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"pid {os.getpid()} of uid {os.getuid()}".encode(), 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    with contextlib.suppress(OSError):  # who holds it is said to others where there is room for it
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{WRITTEN}{os.getpid()} of uid {os.getuid()}".encode(), 0)
     return descriptor
 
 
@@ -154,28 +163,83 @@ def _release(held: dict[str, int]) -> None:
 def _holders(folder: Path, wanted: Wanted) -> str:
     texts = []
     for uuid in wanted.candidates:
-        with contextlib.suppress(OSError):
-            texts.append((folder / f"{uuid}.lock").read_text()[:100])
+        with (
+            contextlib.suppress(OSError),
+            open(_open_shared(folder / f"{uuid}.lock"), "rb") as file,
+        ):
+            texts.append(printable(file.read(100).decode(errors="replace")))
     return "held by " + (", ".join(text for text in texts if text) or "another process")
 
 
 def _open_folder() -> Path:
     folder = lease_folder()
     try:
-        folder.mkdir(exist_ok=True, parents=True)
-        if folder.stat().st_uid == os.getuid():
+        if not os.path.lexists(folder):
+            _make_folder(folder)
+        status = folder.lstat()
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
             folder.chmod(SHARED_FOLDER)
+            status = folder.lstat()
     except OSError as error:
-        raise StateError(f"cannot use the lease folder {folder}: {error.strerror}") from error
+        raise _unusable(f"the lease folder {folder}", folder, error) from error
+    if not stat.S_ISDIR(status.st_mode) or status.st_mode & SHARED_FOLDER != SHARED_FOLDER:
+        raise StateError(
+            f"the lease folder {folder} is not one that all users share (uid {status.st_uid}"
+            f" made it, {stat.filemode(status.st_mode)})",
+            hint=f"sudo rm -r {folder}: the next run makes it anew",
+            code="leases_not_shared",
+        )
     return folder
 
 
+def _make_folder(folder: Path) -> None:
+    """Under another name first: its mode is right when it gets its own."""
+    import tempfile
+
+    folder.parent.mkdir(exist_ok=True, parents=True)
+    made = Path(tempfile.mkdtemp(prefix=".cvl-leases-", dir=folder.parent))
+    try:
+        made.chmod(SHARED_FOLDER)
+        made.rename(folder)  # fails where there is something by now, but an empty folder
+    except OSError:
+        made.rmdir()
+        if not os.path.lexists(folder):
+            raise
+
+
+def _unusable(what: str, folder: Path, error: OSError) -> CvlError:
+    if names_full(error):
+        return full_disk(folder, "name a folder on another disk with CVL_LEASE_DIR", error)
+    return StateError(f"cannot use {what}: {error.strerror}")
+
+
 def _open_shared(path: Path) -> int:
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    """The lease file, made when it is not there. OSError for what is not one: writing to it would
+    change a file of somebody's."""
     while True:
         with contextlib.suppress(FileNotFoundError):
-            return os.open(path, flags)
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            if stat.S_ISREG(os.fstat(descriptor).st_mode) and _is_lease(descriptor):
+                return descriptor
+            os.close(descriptor)
+            raise OSError(errno.EPERM, f"{path.name} is no lease file")
+        _make_file(path)
+
+
+def _is_lease(descriptor: int) -> bool:
+    """Whoever holds it may be writing to it right now."""
+    text = os.pread(descriptor, len(WRITTEN), 0)
+    return WRITTEN.encode().startswith(text)
+
+
+def _make_file(path: Path) -> None:
+    import tempfile
+
+    descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+    try:
+        os.fchmod(descriptor, SHARED_FILE)
         with contextlib.suppress(FileExistsError):
-            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, SHARED_FILE)
-            os.fchmod(descriptor, SHARED_FILE)
-            return descriptor
+            os.link(name, path)
+    finally:
+        os.close(descriptor)
+        os.unlink(name)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from cvl.core import owner as labels
 from cvl.core.manifest import ModelManifest
 from cvl.core.names import printable
+from cvl.core.redaction import Redaction, passwords_in
+from cvl.disks import naming_the_mount
 from cvl.engine.protocol import BuildProgress, BuildSpec, OnBuild
-from cvl.errors import BuildError
+from cvl.errors import BuildError, DiskFullError
 from cvl.ops.authorities import give_to_build, proxies
 from cvl.ops.context import (
     BuildContext,
@@ -94,14 +97,20 @@ def ensure_image(
 
 
 def _remember(session: Session, context: BuildContext, image: str) -> None:
-    session.records.remember_image(
-        context.digest, image, base=context.base_image, base_id=context.base_identity
-    )
+    """What cannot be written down costs a build when the image is pruned, never this run."""
+    try:
+        session.records.remember_image(
+            context.digest, image, base=context.base_image, base_id=context.base_identity
+        )
+    except DiskFullError as error:
+        session.report.warning(f"which image was used is not written down: {error.message}")
 
 
-def _reporter(session: Session, step: str, phase: str, unit: str) -> OnBuild:
+def _reporter(
+    session: Session, step: str, phase: str, unit: str, hide: Callable[[str], str] = str
+) -> OnBuild:
     def on_progress(progress: BuildProgress) -> None:
-        text = printable(progress.text, 200)
+        text = printable(hide(progress.text), 200)
         session.report.progress(Progress(step, phase, progress.done, progress.total, unit, text))
 
     return on_progress
@@ -123,12 +132,14 @@ def _build_args(session: Session, context: BuildContext) -> dict[str, str]:
 def _build(
     session: Session, manifest: ModelManifest, context: BuildContext, tag: str, step: str
 ) -> str:
-    on_progress = _reporter(session, step, "build", "steps")
+    hidden = Redaction(passwords_in(proxies().values()))
+    on_progress = _reporter(session, step, "build", "steps", hidden.hide)
     with scratch_folder(session, "build", context.digest) as folder:
         place = folder / "context"
-        place.mkdir()
-        write_context(context, inside_folder(), place)
-        secrets = give_to_build(session.ca_bundle, place, folder)
+        with naming_the_mount(folder):
+            place.mkdir()
+            write_context(context, inside_folder(), place)
+            secrets = give_to_build(session.ca_bundle, place, folder)
         spec = BuildSpec(
             context_dir=str(place),
             id_file=str(folder / "id"),
@@ -138,10 +149,11 @@ def _build(
             network=session.build_network,
             secrets=secrets,
             inherited=tuple(proxies()),
+            withheld=manifest.secrets,
         )
         try:
             return session.engine.build(spec, on_progress, lambda: session.cancel.requested)
         except BuildError as error:
             session.cancel.check()
-            message = f"{manifest.name}: {error.message}"
-            raise BuildError(message, hint=error.hint, code=error.code) from error
+            message = f"{manifest.name}: {hidden.hide(error.message)}"
+            raise BuildError(message, hint=error.hint, code=error.code) from None

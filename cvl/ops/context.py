@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvl.core.manifest import ModelManifest
+from cvl.core.names import not_utf8
 from cvl.core.plain import to_plain
 from cvl.errors import ManifestError
 from cvl.store.staging import digest_of
@@ -124,6 +125,9 @@ def _files(folder: Path) -> list[str]:
             relative = str(path.relative_to(folder))
             if not stat.S_ISREG(status.st_mode):
                 raise ManifestError(f"{folder.name}/{relative} is not a regular file")
+            problem = not_utf8(folder.name, relative)
+            if problem:
+                raise ManifestError(problem, hint="rename the file")
             size += status.st_size
             if size > MAX_BYTES:
                 raise ManifestError(

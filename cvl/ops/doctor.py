@@ -34,7 +34,7 @@ from cvl.ops.proof import prove
 from cvl.ops.reap import is_dead
 from cvl.ops.session import Session
 from cvl.store.config import Config, load_config
-from cvl.store.dirs import Dirs, find_dirs
+from cvl.store.dirs import Dirs, find_dirs, own_dirs
 from cvl.store.places import read_disk, read_folder, read_ownership
 from cvl.store.records import RUNNING
 
@@ -59,7 +59,7 @@ def read_machine(
     leases = probes.start("the lease folder", _leases)
     folders = probes.start("cvl's folders", lambda: _folders(dirs))
     owners = probes.start("who owns files", lambda: _ownership(dirs, cache))
-    dead = probes.start("runs that died", lambda: _dead_runs(dirs))
+    dead = probes.start("runs that died", lambda: _dead_runs(None if home else dirs))
     silent = EngineProbe("", "", SILENT)
     answered, images = engine((silent, ()))
     disks = probes.start("disks", lambda: _disks(dirs, cache, answered))
@@ -83,7 +83,7 @@ def read_machine(
         venv_engine=_makes_environments(),
         engine_wanted=config.engine,
     )
-    proof = _proof(facts, probes) if container and dirs is not None else None
+    proof = _proof(facts, probes) if container and home is None else None
     return replace(facts, proof=proof, unread=tuple(probes.unread))
 
 
@@ -104,10 +104,14 @@ def _settings() -> tuple[Config, Problem | None]:
 
 
 def _home() -> tuple[Dirs | None, Problem | None]:
+    """Also where they may not be used: what is known of them helps to see why."""
+    dirs = None
     try:
-        return find_dirs(), None
+        dirs = find_dirs()
+        own_dirs()
     except CvlError as error:
-        return None, problem_of(error)
+        return dirs, problem_of(error)
+    return dirs, None
 
 
 def _leases() -> FolderFact | None:

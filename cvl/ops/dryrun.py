@@ -31,7 +31,7 @@ class DryRun:
     """A plan for a program and the same for a person."""
 
     data: dict[str, Any]
-    text: str
+    lines: list[str]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def plan_of(catalog: Catalog, checked: Checked) -> DryRun:
     outputs = _outputs(checked)
     lines += [f"  {line}" for line in _output_lines(checked)]
     data = {"dry_run": True, "example": example.name, "steps": steps, "outputs": outputs}
-    return DryRun(data, "\n".join(lines))
+    return DryRun(data, lines)
 
 
 def plan_of_variations(catalog: Catalog, variations: Variations) -> DryRun:
@@ -70,7 +70,7 @@ def plan_of_variations(catalog: Catalog, variations: Variations) -> DryRun:
         lines += [f"  seed {checked.seed}: {line}" for line in _output_lines(checked)]
     name = first.request.example.name
     data = {"dry_run": True, "example": name, "steps": steps, "variations": planned}
-    return DryRun(data, "\n".join(lines))
+    return DryRun(data, lines)
 
 
 def _outputs(checked: Checked) -> dict[str, str]:

@@ -146,11 +146,12 @@ def check_engines(session: Session, catalog: Catalog, example: Example) -> None:
         manifest = model.manifest
         assert isinstance(manifest, ModelManifest)
         try:
-            session_for(session, model, manifest).engine.facts()
+            problem: CvlError | None = session_for(session, model, manifest).engine_problem
         except (EngineError, UserError) as error:
-            first = first or error
-        else:
+            problem = error
+        if problem is None:
             return
+        first = first or problem
     if first is not None:
         raise first
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cvl.core.location import Location
 from cvl.core.manifest import Manifest
-from cvl.core.names import canonical, did_you_mean
+from cvl.core.names import canonical, did_you_mean, not_utf8
 from cvl.errors import ManifestError, UserError
 from cvl.store import known_manifests
 
@@ -120,6 +120,9 @@ class Catalog:
         nearest."""
         example = self.examples.get(canonical(name)) or self.examples.get(name)
         if example is not None:
+            problem = not_utf8(f"the folder of {example.name}", str(example.folder))
+            if problem:
+                raise UserError(problem, hint="rename the folder")
             return example
         if not self.examples:
             raise UserError(

@@ -3,11 +3,14 @@ the user or the clock says so."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +27,40 @@ KILL_WAIT_S = 10
 LOG_BYTES = 8 << 20
 TAIL_BYTES = 16 << 10
 MAX_EVENT = 64 << 10
+MAX_POLL = 1 << 20
+NO_EVENT = (ValueError, LookupError, TypeError, OverflowError, RecursionError)
 MAX_RESULT = 1 << 20
 
 
 class BoundedLog:
-    """A log file of at most twice LOG_BYTES: the older half is dropped as a whole."""
+    """A log file of at most twice LOG_BYTES: the older half is dropped as a whole. A full disk
+    costs the log, never the run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._stream = path.open("ab", buffering=0)
-        self._size = path.stat().st_size
         self._tail = bytearray()
+        self._stream: FileIO | None = None
+        self._size = 0
+        with contextlib.suppress(OSError):
+            self._open()
+
+    def _open(self) -> None:
+        self._stream = self.path.open("ab", buffering=0)
+        self._size = self.path.stat().st_size
 
     def write(self, chunk: bytes) -> None:
-        """Append raw bytes. A full disk costs the log, never the run."""
+        """Append raw bytes."""
         self._tail = (self._tail + chunk)[-TAIL_BYTES:]
-        try:
+        with contextlib.suppress(OSError):
             if self._size > LOG_BYTES:
-                self._stream.close()
+                self.close()
                 self.path.replace(self.path.with_name(self.path.name + ".old"))
-                self._stream, self._size = self.path.open("ab", buffering=0), 0
+                self._size = 0
+            if self._stream is None:
+                self._open()
+            assert self._stream is not None
             self._stream.write(chunk)
             self._size += len(chunk)
-        except OSError:
-            return
 
     @property
     def tail(self) -> str:
@@ -55,46 +68,58 @@ class BoundedLog:
         return self._tail.decode(errors="replace")
 
     def close(self) -> None:
-        self._stream.close()
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = None
 
 
 class Events:
     """Reads the events that cvl_inside appends. The file was made and opened by us: whatever a
-    container puts in its place is never followed."""
+    container puts in its place is never followed. hide: takes secrets out of its texts."""
 
-    def __init__(self, path: Path, step: str, report: Report) -> None:
+    def __init__(
+        self, path: Path, step: str, report: Report, hide: Callable[[str], str] = str
+    ) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._stream = os.fdopen(descriptor, "rb")
         self._step = step
         self._report = report
+        self._hide = hide
         self._rest = b""
+        self._latest: Progress | None = None
         self.metrics: dict[str, float] = {}
         self.warnings: list[str] = []
         self.seen = False
 
     def poll(self) -> None:
-        """Report what has come since the last time; at most 1 MiB a call."""
-        data = self._rest + self._stream.read(1 << 20)
+        """Report what has come since the last time: all warnings and metrics, the latest
+        progress. At most MAX_POLL bytes; of a flood, the end."""
+        behind = os.fstat(self._stream.fileno()).st_size - self._stream.tell()
+        if behind > MAX_POLL:
+            self._stream.seek(behind - MAX_POLL, os.SEEK_CUR)
+            self._rest = b""
+        data = self._rest + self._stream.read(MAX_POLL)
         *lines, self._rest = data.split(b"\n")
         if len(self._rest) > MAX_EVENT:
             self._rest = b""
         for line in lines:
-            try:
-                self._handle(json.loads(line))
-            except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-                continue
+            with contextlib.suppress(*NO_EVENT):
+                self._handle(json.loads(line[:MAX_EVENT]))
+        if self._latest:
+            self._report.progress(self._latest)
+            self._latest = None
 
     def _handle(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "progress":
             self.seen = True
             done, total = _finite(event["done"]), _finite(event["total"])
-            unit = printable(str(event.get("unit", "")), 32)
-            self._report.progress(Progress(self._step, "run", done, total, unit))
+            unit = printable(self._hide(str(event.get("unit", ""))), 32)
+            self._latest = Progress(self._step, "run", done, total, unit)
         elif kind == "metric" and len(self.metrics) < 1000:
-            self.metrics[printable(str(event["name"]), 64)] = _finite(event["value"])
+            self.metrics[printable(self._hide(str(event["name"])), 64)] = _finite(event["value"])
         elif kind == "warning" and len(self.warnings) < 100:
-            text = printable(str(event["message"]), 500)
+            text = printable(self._hide(str(event["message"])), 500)
             self.warnings.append(text)
             self._report.warning(f"{self._step}: {text}")
 
@@ -161,15 +186,16 @@ class Follower:
             faultpoint.reach("mid_run")
 
     def _stop(self) -> None:
-        """In order at first; at once when the user asks again or the grace is over."""
+        """In order at first; at once when the user asks again or the grace is over. An engine that
+        does not answer has got the request, and is not waited for."""
         again = "; Ctrl-C again ends it at once" if self.cancel.requested else ""
         self.report.phase(self.step, "stop", f"stopping{again}")
         self.engine.stop(self.container, self.grace_s)
         end = time.monotonic() + self.grace_s
         while not self.run.wait(POLL_S):
-            if self.cancel.forced or time.monotonic() > end:
+            if self.cancel.forced or time.monotonic() > end or self.run.silent:
                 break
-        if not self.run.wait(0):
+        if not self.run.wait(0) and not self.run.silent:
             try:
                 self.engine.kill(self.container)
             except EngineError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from cvl.core.explain import changes
 from cvl.core.plan import StepSpec, key_document
+from cvl.errors import DiskFullError
 from cvl.ops.session import Session
 
 
@@ -35,8 +37,10 @@ class History:
         return "its result is gone" if self._use_cache else "its result is not used"
 
     def remember(self, image: str) -> None:
-        """The step ran: the next one is compared with this."""
-        self._session.results.remember(self._step, self._with(image))
+        """The step ran: the next one is compared with this. On a full disk it is not: a reason is
+        never worth a result."""
+        with contextlib.suppress(DiskFullError):
+            self._session.results.remember(self._step, self._with(image))
 
     def _with(self, image: str) -> dict[str, Any]:
         return {**self._document, "image": image}

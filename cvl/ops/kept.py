@@ -13,7 +13,7 @@ from typing import Any
 from cvl.core.names import did_you_mean
 from cvl.core.plain import from_plain, to_plain
 from cvl.core.plan import Limits, OutputRequest, Placement, StagedFile, StepSpec
-from cvl.errors import UserError
+from cvl.errors import DiskFullError, UserError
 from cvl.store.atomic import write_atomic
 from cvl.store.staging import CheckedFile
 
@@ -87,7 +87,7 @@ def keep_step(folder: Path, values: dict[str, Any], spec: StepSpec, placement: P
         outputs=spec.outputs, seed=spec.seed, device=spec.device, dtype=spec.dtype,
         offload=spec.offload, network=spec.network, limits=spec.limits, jit=placement.jit,
     )  # fmt: skip
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, DiskFullError):
         text = json.dumps(to_plain(kept)).encode()
         write_atomic(folder / f"{spec.step}{SUFFIX}", text, durable=False)
 

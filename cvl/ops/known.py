@@ -3,13 +3,15 @@ inputs, and options of steps. A wrong one is refused with the other bad inputs, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cvl.core.graph import used_by
 from cvl.core.inputs import coerce
-from cvl.core.manifest import Manifest, PipelineManifest, Step
+from cvl.core.manifest import Manifest, ModelManifest, PipelineManifest, Step
 from cvl.core.names import did_you_mean
+from cvl.core.redaction import given_secrets
 from cvl.core.references import parse_reference
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
@@ -58,6 +60,8 @@ def _check_item(
     given = {key: known_value(value, step, values, item) for key, value in step.with_.items()}
     options = overrides.get(name, {})
     checked = _check_step(name, example.manifest, given, options)
+    if isinstance(example.manifest, ModelManifest):
+        given_secrets(example.manifest.secrets, os.environ)
     if isinstance(example.manifest, PipelineManifest):
         inner = inner_values(example.manifest, {**given, **options})
         check_steps(catalog, example.manifest, inner, {})

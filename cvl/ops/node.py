@@ -11,6 +11,7 @@ from typing import Any
 
 from cvl.core.manifest import Manifest, ModelManifest
 from cvl.core.plan import OutputRequest, Placement, StagedFile, StepSpec
+from cvl.core.redaction import given_secrets
 from cvl.ops.authorities import proxies
 from cvl.ops.build import context_of
 from cvl.ops.engines import session_for
@@ -19,7 +20,7 @@ from cvl.ops.inputs import Inputs
 from cvl.ops.kept import keep_step
 from cvl.ops.ladder import ladder_for, run_ladder
 from cvl.ops.place import check_memory, choose_gpus, make_spec
-from cvl.ops.request import Options, secrets_for
+from cvl.ops.request import Options
 from cvl.ops.session import Session, inside_folder
 from cvl.ops.step import StepContext, StepResult, this_user
 from cvl.store.dirs import make_private
@@ -98,10 +99,11 @@ def run_model(
     spec = make_spec(session, node, manifest, build.digest, gpus, ladder.start, files)
     uid, gid, groups = this_user()
     jit = session.dirs.jit / f"{manifest.name}-{build.digest[:20]}-{gpus.arch}"
+    secrets = given_secrets(manifest.secrets, os.environ)
     placement = Placement(
         node.run, uid, gid, groups, str(folder), str(inside_folder()), str(jit),
         ca_bundle=session.ca_bundle if manifest.network else "",
-        proxies=proxies() if manifest.network else {},
+        proxies=proxies() if manifest.network else {}, has_secrets=bool(secrets),
     )  # fmt: skip
     logs = make_private(session.dirs.runs / node.run)
     keep_step(logs, node.values, spec, placement)
@@ -109,7 +111,7 @@ def run_model(
         manifest=manifest,
         build=build,
         gpus=gpus.wanted,
-        secrets=secrets_for(manifest, os.environ),
+        secrets=secrets,
         log=logs / f"{node.step}.log",
         use_cache=node.options.use_cache,
         before_work=files.before(before_work),

@@ -11,6 +11,7 @@ from pathlib import Path
 from cvl.core.manifest import ModelManifest
 from cvl.core.names import canonical
 from cvl.core.provenance import Provenance, encode
+from cvl.disks import full_disk, is_full
 from cvl.errors import Cancelled, CvlError, StateError
 from cvl.ops.engines import check_engines
 from cvl.ops.examples import Catalog
@@ -22,6 +23,7 @@ from cvl.ops.session import Session
 from cvl.ops.step import StepResult
 from cvl.store.atomic import remove_tree
 from cvl.store.dirs import make_private
+from cvl.store.locks import FileLock
 from cvl.store.numbering import Published, publish_all
 from cvl.store.publishing import finish
 from cvl.store.records import CANCELLED, FAILED, OK
@@ -57,7 +59,7 @@ def run_checked(session: Session, checked: Checked, verb: str, node: Node) -> Ru
     with _recorded(session, checked, verb) as note:
         reap_quietly(session)
         work = make_private(session.dirs.work / checked.run)
-        result = _run(session, node, work, _guard(checked))
+        result = _run(session, node, work, _guard(session, checked))
         session.cancel.check()
         made_by = provenance_of(checked, result, _seed(checked, result))
         published = _publish(session, checked, result, made_by)
@@ -111,11 +113,17 @@ def _seed(checked: Checked, result: NodeResult) -> int:
     return result.steps[min(result.steps)].seed
 
 
-def _guard(checked: Checked) -> Callable[[], None]:
+def _guard(session: Session, checked: Checked) -> Callable[[], None]:
+    """What is asked once it is known that there is work to do: hours of it may be in vain."""
+
     def refuse() -> None:
         for target in checked.targets.values():
             if not target.numbered:
                 refuse_existing(target)
+            if is_full(target.path.parent):
+                raise full_disk(target.path.parent, "give another --output")
+        if is_full(session.dirs.cache):
+            raise full_disk(session.dirs.cache)
 
     return refuse
 
@@ -139,12 +147,7 @@ def _recorded(
 ) -> Iterator[Callable[[dict[str, str]], None]]:
     """The record says `running` before anything exists, and how it ended after everything is gone.
     The run's lock is taken first: a reaper that sees the record sees the lock held."""
-    make_private(run_folder(session, checked.run))
-    lock = session.run_lock(checked.run)
-    lock.try_acquire()
-    scratch = [session.dirs.work / checked.run]
-    scratch += [target.staging for target in checked.targets.values()]
-    session.records.begin(checked.run, checked.manifest.name, verb, session.owner, scratch)
+    lock = _begin(session, checked, verb)
     published: dict[str, str] = {}
     state, code, status, message = OK, "", 0, ""
     try:
@@ -154,10 +157,29 @@ def _recorded(
         raise
     finally:
         _clean(checked, session)
-        with contextlib.suppress(CvlError):
+        try:
             session.records.end(checked.run, state, status, code, message, published)
+        except CvlError as error:
+            session.report.warning(f"how the run ended is not written down: {error.message}")
         lock.path.unlink(missing_ok=True)
         lock.release()
+
+
+def _begin(session: Session, checked: Checked, verb: str) -> FileLock:
+    """Without a record, nothing else is there either."""
+    folder, lock = run_folder(session, checked.run), session.run_lock(checked.run)
+    scratch = [session.dirs.work / checked.run]
+    scratch += [target.staging for target in checked.targets.values()]
+    try:
+        make_private(folder)
+        lock.try_acquire()
+        session.records.begin(checked.run, checked.manifest.name, verb, session.owner, scratch)
+    except BaseException:
+        lock.path.unlink(missing_ok=True)
+        lock.release()
+        remove_tree(folder)
+        raise
+    return lock
 
 
 def _named(error: BaseException) -> tuple[str, str, int, str]:

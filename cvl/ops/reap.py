@@ -87,10 +87,15 @@ def dead_containers(session: Session) -> Iterator[FoundContainer]:
 
 
 def _reap_containers(session: Session) -> int:
+    """With the work folder that a container may have kept in use when its run ended."""
     removed = 0
     for found in dead_containers(session):
         session.engine.remove(found.id)
         removed += 1
+        for folder in session.dirs.work.glob("*"):
+            if folder.name == found.labels[labels.RUN]:
+                with contextlib.suppress(OSError):
+                    remove_tree(folder)
     return removed
 
 
@@ -131,12 +136,26 @@ def _reap_runs(session: Session, *, keep_containers: bool) -> tuple[int, int]:
 
 def fence(session: Session, key: str) -> None:
     """Under the step-key lock: remove ghosts of this very step, so that no retry runs beside
-    one."""
+    one; and whatever this process itself left behind when its engine went away."""
+    _lay_own_ghosts(session)
     for found in session.engine.find({labels.KEY: key}):
         owner = Owner.from_labels(found.labels)
         run = found.labels.get(labels.RUN, "")
         if owner is not None and run and is_dead(session, owner, run):
             session.engine.remove(found.id)
+
+
+def _lay_own_ghosts(session: Session) -> None:
+    """A step in another engine does not wait for the one that is away."""
+    for ghost in list(session.ghosts):
+        try:
+            ghost.engine.remove(ghost.container)
+        except CvlError:
+            if ghost.engine is session.engine:
+                raise
+        else:
+            with contextlib.suppress(ValueError):  # another step was faster
+                session.ghosts.remove(ghost)
 
 
 def reap_quietly(session: Session) -> None:

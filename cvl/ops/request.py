@@ -13,12 +13,13 @@ from typing import Any
 from cvl.core.dtypes import check_dtype
 from cvl.core.graph import check_graph, output_spec
 from cvl.core.inputs import resolve_inputs
-from cvl.core.manifest import Manifest, ModelManifest, OutputSpec, PipelineManifest
+from cvl.core.manifest import Manifest, OutputSpec, PipelineManifest
 from cvl.core.media import extensions_for
-from cvl.core.names import canonical, did_you_mean
+from cvl.core.names import canonical, did_you_mean, not_utf8, printable
 from cvl.core.offload import check_offload
 from cvl.core.output_names import SEED, with_seed
-from cvl.core.plan import OutputRequest
+from cvl.core.plan import EXTENSION, OutputRequest
+from cvl.core.redaction import given_secrets
 from cvl.core.seeds import MAX_SEED
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
@@ -98,6 +99,9 @@ def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
 
 def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
     """Check manifest, graph, inputs, files and options."""
+    problem = not_utf8("the working folder", os.getcwd())
+    if problem:
+        raise InputError(problem, hint="run it in a folder with another name")
     manifest = request.example.manifest
 
     def lookup(name: str) -> Manifest:
@@ -117,6 +121,7 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
     else:
         check_offload(manifest, request.options.offload)
         check_dtype(manifest.dtypes, request.options.dtype)
+        given_secrets(manifest.secrets, os.environ)
     specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
     return CheckedInputs(manifest, values, specs, step_values)
 
@@ -139,10 +144,9 @@ def check_outputs(inputs: CheckedInputs, request: Request, run: str) -> Checked:
     if len({target.path for target in targets.values()}) < len(targets):
         raise InputError("two outputs have the same path")
     if request.options.sidecar:
-        from cvl.store.sidecars import check_sidecar
+        from cvl.store.sidecars import check_sidecars
 
-        for target in targets.values():
-            check_sidecar(target)
+        check_sidecars(list(targets.values()))
     outputs = {name: output_request(name, specs[name], path.name) for name, path in paths.items()}
     values, step_values = inputs.values, inputs.step_values
     return Checked(request, manifest, values, outputs, targets, seed, run, step_values)
@@ -187,6 +191,9 @@ def _chosen_outputs(
             raise InputError(f"--output and --output-{output} are the same output")
         if not path or "\0" in path:
             raise InputError("--output needs a path")
+        problem = not_utf8("--output", path)
+        if problem:
+            raise InputError(problem, hint="give another --output")
         chosen[output] = path
     if chosen:
         return chosen
@@ -205,12 +212,8 @@ def output_request(name: str, spec: OutputSpec, file_name: str) -> OutputRequest
         extension = default
     elif spec.type != "file" and extension not in allowed:
         raise InputError(
-            f"--output: {name} cannot be written as .{extension}",
+            f"--output: {name} cannot be written as .{printable(extension, 40)}",
             hint=f"choose from: {', '.join('.' + a for a in allowed)}",
         )
-    return OutputRequest(spec.type, extension if extension.isalnum() else default, spec.expect)
-
-
-def secrets_for(manifest: ModelManifest, environment: Mapping[str, str]) -> dict[str, str]:
-    """Values of the declared secrets that the environment has."""
-    return {name: environment[name] for name in manifest.secrets if name in environment}
+    harmless = EXTENSION.fullmatch(extension) is not None
+    return OutputRequest(spec.type, extension if harmless else default, spec.expect)

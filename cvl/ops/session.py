@@ -17,18 +17,18 @@ from cvl.machine.process import this_owner, total_memory
 from cvl.ops.cancel import Cancel
 from cvl.ops.report import Report, Silent
 from cvl.store.digests import Digests
-from cvl.store.dirs import Dirs, find_dirs, make_private
+from cvl.store.dirs import Dirs, make_private, own_dirs
 from cvl.store.locks import FileLock
 from cvl.store.records import Records
 from cvl.store.results import Results
 
 
-def docker_engine() -> Engine:
-    """Connect to the docker engine; imported here, because it is slow and not every command
-    needs it."""
-    from cvl.engine.docker import DockerEngine
+@dataclass(frozen=True)
+class Ghost:
+    """A container that could not be removed: it may run on in an engine that comes back."""
 
-    return DockerEngine()
+    engine: Engine
+    container: str
 
 
 def venv_engine(dirs: Dirs, warn: Callable[[str], None]) -> Engine:
@@ -44,7 +44,10 @@ class Session:
 
     cancel: Cancel = field(default_factory=Cancel)
     report: Report = field(default_factory=Silent)
-    connect: Callable[[], Engine] = docker_engine
+    connect: Callable[[], Engine] | None = None
+    """To another engine than docker."""
+    patience_s: float = 0.0
+    """How long a run waits for a docker engine that goes away; others say at once that it did."""
     base_image: str = ""
     explain: bool = False
     """Say field by field why a step runs."""
@@ -59,6 +62,8 @@ class Session:
     """The user trusts examples that were found where they work."""
     base_problems: dict[str, EngineError | None] = field(default_factory=dict)
     """Base image -> why it cannot be had; None when it can."""
+    ghosts: list[Ghost] = field(default_factory=list)
+    """What this very process left in an engine that went away."""
     _told: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     parent: Session | None = None
@@ -98,7 +103,7 @@ class Session:
 
     @cached_property
     def dirs(self) -> Dirs:
-        return find_dirs()
+        return own_dirs()
 
     @cached_property
     def records(self) -> Records:
@@ -118,7 +123,16 @@ class Session:
 
     @cached_property
     def engine(self) -> Engine:
-        return self.connect()
+        """Connected to late: loading what speaks to docker is slow."""
+        if self.connect is not None:
+            return self.connect()
+        from cvl.engine.docker import DockerEngine
+        from cvl.engine.pulse import Caller
+
+        def tell(text: str) -> None:
+            self.report.warning(text)
+
+        return DockerEngine(caller=Caller(self.cancel.check, tell, self.patience_s))
 
     @cached_property
     def owner(self) -> Owner:

@@ -13,24 +13,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from cvl import faultpoint
 from cvl.core import owner as labels
 from cvl.core.dtypes import AUTO
 from cvl.core.manifest import ModelManifest
+from cvl.core.names import printable
 from cvl.core.offload import Attempt
 from cvl.core.outcome import Ending, failure_of, warning_of
 from cvl.core.plan import Placement, StepSpec, request_for, step_key
-from cvl.core.policy import GRACE_S, container_for, container_user, layout_of
+from cvl.core.policy import GRACE_S, container_for, container_user, layout_of, private_proxies
 from cvl.core.provenance import Origin
-from cvl.errors import CvlError
+from cvl.core.redaction import RedactedStream, Redaction, passwords_in
+from cvl.disks import is_full, mount_of, naming_the_mount
+from cvl.errors import CvlError, DiskFullError
 from cvl.machine.leases import Wanted, leased
 from cvl.ops.build import ensure_image, existing_image
 from cvl.ops.context import BuildContext
 from cvl.ops.follow import BoundedLog, Events, Follower, Watched, read_result
 from cvl.ops.history import History
 from cvl.ops.reap import fence
-from cvl.ops.session import Session
+from cvl.ops.session import Ghost, Session
 from cvl.store.dirs import make_private
 from cvl.store.locks import held
 from cvl.store.outputs import Produced, check_output
@@ -161,14 +165,18 @@ def _execute(
     lay_out(session, placement)
     container = ""
     log = BoundedLog(context.log)
-    events = Events(Path(placement.work) / "control" / "events.jsonl", spec.step, session.report)
+    hidden = Redaction({**context.secrets, **passwords_in(placement.proxies.values())})
+    with naming_the_mount(Path(placement.work)):
+        told = Path(placement.work) / "control" / "events.jsonl"
+        events = Events(told, spec.step, session.report, hidden.hide)
     started = time.monotonic()
     try:
         container = _create(session, spec, placement, image, lock_key)
         faultpoint.reach("created")
         session.cancel.check()
-        watched = _run(session, spec, placement, context, container, log, events)
-        ending = _ending(session, spec, watched, container, placement, log)
+        streams = hidden.stream(log.write), hidden.stream(log.write)
+        watched = _run(session, spec, placement, context, container, streams, events)
+        ending = _ending(session, spec, watched, container, placement, log, hidden)
         failure = failure_of(ending, spec.step, str(context.log))
         if failure is not None:
             raise failure
@@ -178,10 +186,11 @@ def _execute(
     finally:
         events.close()
         log.close()
-        _remove(session, container, placement)
+        if container:
+            _remove(session, container)
     faultpoint.reach("outputs_written")
     session.cancel.check()
-    dtype = str(ending.result.get("dtype", ""))
+    dtype = printable(str(ending.result.get("dtype", "")), 32)
     kept, key = _keep(session, spec, context, image, outputs, dtype)
     seconds = time.monotonic() - started
     session.report.phase(spec.step, "done", f"{seconds:.1f} s")
@@ -208,6 +217,11 @@ def _origin(spec: StepSpec, context: StepContext, image: str, seed: int) -> Orig
 def lay_out(session: Session, placement: Placement) -> None:
     """The private folders of a step, as its container will see them."""
     work = Path(placement.work)
+    with naming_the_mount(work):
+        _lay_out(session, placement, work)
+
+
+def _lay_out(session: Session, placement: Placement, work: Path) -> None:
     for name in ("inputs", "out", "control", "scratch", "home"):
         (work / name).mkdir(mode=0o700, exist_ok=True)
     make_private(Path(placement.jit))
@@ -244,8 +258,9 @@ def _create(
     try:
         return session.engine.create(container)
     except BaseException:
-        with contextlib.suppress(CvlError):
-            session.engine.remove(name)
+        _remove(session, name)
+        # It may be made yet, by an engine that was asked and did not answer.
+        session.ghosts.append(Ghost(session.engine, name))
         raise
 
 
@@ -255,12 +270,15 @@ def _run(
     placement: Placement,
     context: StepContext,
     container: str,
-    log: BoundedLog,
+    streams: tuple[RedactedStream, RedactedStream],
     events: Events,
 ) -> Watched:
     layout = layout_of(placement, session.engine.facts())
-    request = json.dumps(request_for(spec, context.secrets, layout)).encode()
-    run = session.engine.start(container, request, log.write)
+    told = request_for(spec, context.secrets, layout, private_proxies(placement))
+    # One each: what one says may come in the middle of what the other does.
+    log, errors = streams
+    request = json.dumps(told).encode()
+    run = session.engine.start(container, request, log.write, errors.write)
     faultpoint.reach("started")
     follower = Follower(
         engine=session.engine,
@@ -273,7 +291,11 @@ def _run(
         report=session.report,
         step=spec.step,
     )
-    return follower.follow()
+    try:
+        return follower.follow()
+    finally:
+        for stream in streams:
+            stream.close()
 
 
 def _ending(
@@ -283,21 +305,35 @@ def _ending(
     container: str,
     placement: Placement,
     log: BoundedLog,
+    hidden: Redaction,
 ) -> Ending:
-    lost = watched.stop_reason == "engine_lost"
-    state = None if lost else session.engine.state(container)
+    # Whoever ended it is what counts then, and the engine may be away.
+    state = None if watched.stop_reason else session.engine.state(container)
+    result = read_result(Path(placement.work) / "control" / "result.json")
     return Ending(
         exit_code=state.exit_code if state else -1,
         oom_killed=bool(state and state.oom_killed),
         engine_error=state.error if state else "",
         stop_reason=watched.stop_reason,
         signum=session.cancel.signum,
-        result=read_result(Path(placement.work) / "control" / "result.json"),
+        result=hidden.hide_all(result),
         log_tail=log.tail,
         memory_limit=spec.limits.memory,
         timeout_s=spec.limits.timeout_s,
         on_host=session.is_host,
+        full_mount=_full_mount(placement.work, result if session.is_host else {}),
+        tmp_limit=spec.limits.tmp,
     )
+
+
+def _full_mount(work: str, result: dict[str, Any]) -> str:
+    """Mount point of the disk that a step writes to, when that is full: asked while what it wrote
+    is still there. Of a process of this machine, also of the folder that it says is full."""
+    told = result.get("place")
+    for path in (work, *((told,) if isinstance(told, str) and os.path.isabs(told) else ())):
+        if is_full(Path(path)):
+            return str(mount_of(Path(path)))
+    return ""
 
 
 def _warn(session: Session, ending: Ending, step: str) -> list[str]:
@@ -308,11 +344,13 @@ def _warn(session: Session, ending: Ending, step: str) -> list[str]:
     return [text]
 
 
-def _remove(session: Session, container: str, placement: Placement) -> None:
-    """Also when the engine is in trouble: what stays is found by its labels at the next run."""
-    if container:
-        with contextlib.suppress(CvlError):
-            session.engine.remove(container)
+def _remove(session: Session, container: str) -> None:
+    """Also when the engine is in trouble: what stays is found by the next step of this process, or
+    by its labels at the next run."""
+    try:
+        session.engine.remove(container)
+    except CvlError:
+        session.ghosts.append(Ghost(session.engine, container))
 
 
 def _keep(
@@ -338,7 +376,8 @@ def _keep(
         example=spec.example,
     )
     kept = commit(key, outputs, replace=anew).outputs
-    commit(step_key(spec, image, any_seed=True), kept, replace=anew and not spec.seed_given)
+    with contextlib.suppress(DiskFullError):  # it is kept; it will be found by its seed alone
+        commit(step_key(spec, image, any_seed=True), kept, replace=anew and not spec.seed_given)
     return kept, key
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvl.core.dockerfile import secret_names
 from cvl.core.graph import check_graph
 from cvl.core.manifest import Manifest, ModelManifest, PipelineManifest
 from cvl.errors import CvlError, ManifestError, UserError
@@ -88,14 +89,24 @@ def _check_context(manifest: ModelManifest, example: Example) -> None:
     """What a build would refuse, said with the manifest's name in front."""
     engines = [e for e in manifest.engines if not (manifest.image and e == "docker")]
     try:
-        if engines and (example.folder / "Dockerfile").is_file():
+        dockerfile = example.folder / "Dockerfile"
+        if engines and dockerfile.is_file():
             base_image_of(example.folder, "")
+            _check_dockerfile(example, dockerfile)
         for engine in engines:
             read_context(manifest, example.folder, base_image="", base_identity="", engine=engine)
     except ManifestError as error:
         raise example.document.error((), error.message, error.hint) from None
     except (OSError, UnicodeDecodeError) as error:
         raise example.document.error((), f"a file of the image cannot be read: {error}") from None
+
+
+def _check_dockerfile(example: Example, path: Path) -> None:
+    for line, keyword, name in secret_names(path.read_text()):
+        raise ManifestError(
+            f"{path.name}:{line}: {keyword} {name} would be in the image for all to read",
+            hint=f"name it under secrets: of {MANIFEST}; predict.py asks ctx.secret({name!r})",
+        )
 
 
 def _check_samples(manifest: Manifest, example: Example) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from cvl.errors import DiskFullError
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
+from cvl.disks import naming_the_mount
 
 
 def write_atomic(
@@ -19,8 +18,13 @@ def write_atomic(
     """Write `data` so that `path` never holds a part of it, even after a power cut.
 
     With replace=False, an existing file wins, also over one that appears meanwhile. With
-    durable=False, a power cut may cost the file.
+    durable=False, a power cut may cost the file. DiskFullError when there is no room.
     """
+    with naming_the_mount(path.parent):
+        _write_atomic(path, data, replace, mode, durable)
+
+
+def _write_atomic(path: Path, data: bytes, replace: bool, mode: int, durable: bool) -> None:
     import tempfile
 
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:32]}.", dir=path.parent)
@@ -106,46 +110,59 @@ def copy_bytes(source: int, target: int, size: int) -> None:
             shutil.copyfileobj(reader, writer, 1 << 20)
 
 
-@contextlib.contextmanager
-def naming_the_mount(path: Path) -> Iterator[None]:
-    """A full disk below `path` becomes DiskFullError with the mount's name."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in FULL:
-            mount = mount_of(path)
-            raise DiskFullError(
-                f"the disk at {mount} is full",
-                hint=f"free space on {mount}, or run: cvl gc",
-            ) from error
-        raise
-
-
-def mount_of(path: Path) -> Path:
-    """The mount point that `path` is on."""
-    existing = path.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    while not os.path.ismount(existing):
-        existing = existing.parent
-    return existing
-
-
 def remove_tree(path: Path) -> None:
-    """Remove a folder of ours whatever modes a container left in it; gone already is fine. What
-    `path` lies in is never touched."""
-    import shutil
+    """Remove a folder of ours whatever a container left in it: any modes, any number of files, and
+    folders nested deeper than a path can say. Gone already is fine; what cannot be removed stays.
+    No link is followed, and what `path` lies in is never touched."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        path.unlink(missing_ok=True)
+        return
+    with contextlib.suppress(OSError):
+        path.chmod(0o700)
+        with _folder(path) as top:
+            _empty(top)
+        path.rmdir()
 
-    def unlock(function: object, name: str, error: object) -> None:
-        item = Path(name)
+
+def _empty(top: int) -> None:
+    """Remove what is in an open folder. Folders in folders are moved to the top first, so that
+    neither the stack, nor the open files, nor the length of a path sets a limit."""
+    waiting = _sweep(top, top)
+    while waiting:
+        name = waiting.pop()
         with contextlib.suppress(OSError):
-            if path in item.parents:
-                item.parent.chmod(0o700)
-            if item.is_symlink() or not item.is_dir():
-                item.unlink()
-            else:
-                item.chmod(0o700)
-                shutil.rmtree(item, ignore_errors=True)
+            with _folder(name, top) as folder:
+                waiting += _sweep(folder, top)
+            os.rmdir(name, dir_fd=top)
 
-    if path.exists() or path.is_symlink():
-        shutil.rmtree(path, onerror=unlock)
+
+def _sweep(folder: int, top: int) -> list[str]:
+    """Remove the files of an open folder, and move its folders to `top`; their names there."""
+    moved: list[str] = []
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    for entry in found:
+        with contextlib.suppress(OSError):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.name, dir_fd=folder)
+                continue
+            os.chmod(entry.name, 0o700, dir_fd=folder)
+            name = entry.name if folder == top else f".{os.urandom(8).hex()}"
+            if folder != top:
+                os.rename(entry.name, name, src_dir_fd=folder, dst_dir_fd=top)
+            moved.append(name)
+    return moved
+
+
+@contextlib.contextmanager
+def _folder(path: Path | str, within: int | None = None) -> Iterator[int]:
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(path, flags, dir_fd=within)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

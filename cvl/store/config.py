@@ -11,6 +11,7 @@ from typing import Any
 
 from cvl.core.names import did_you_mean
 from cvl.errors import UserError
+from cvl.store.dirs import config_folder
 
 FILE = "cvl.toml"
 ENGINES = ("auto", "docker", "venv")
@@ -41,6 +42,9 @@ class Config:
     """What `cvl gc` trims the results to."""
     superseded_gb: float = 20.0
     """What `cvl gc` leaves of images and environments of examples that have changed since."""
+    engine_wait_s: float = 45.0
+    """How long a run waits for a Docker engine that went away under it. What is left to do then is
+    done within a minute of the event."""
 
 
 def load_config() -> Config:
@@ -68,9 +72,9 @@ def _files() -> list[Path]:
     """Most specific first: the nearest cvl.toml upwards, the user's, the system's."""
     here = Path.cwd()
     project = [folder / FILE for folder in (here, *here.parents)]
-    home = os.environ.get("XDG_CONFIG_HOME") or os.path.join(os.path.expanduser("~"), ".config")
+    own = config_folder()
     nearest = next((path for path in project if _is_trusted(path)), project[0])
-    return [nearest, Path(home) / "cvl" / FILE, Path("/etc/cvl") / FILE]
+    return [nearest, *([own / FILE] if own else []), Path("/etc/cvl") / FILE]
 
 
 def _is_trusted(path: Path) -> bool:
@@ -119,7 +123,7 @@ def _from_environment(config: Config) -> Config:
         value = os.environ.get(f"CVL_{key.upper()}")
         if value:
             changes[key] = value
-    for key in ("results_gb", "superseded_gb"):
+    for key in ("results_gb", "superseded_gb", "engine_wait_s"):
         name = f"CVL_{key.upper()}"
         limit = os.environ.get(name)
         if limit:

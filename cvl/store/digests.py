@@ -3,10 +3,12 @@ GB is not read again to find that a result is known."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from pathlib import Path
 
+from cvl.errors import DiskFullError
 from cvl.store.atomic import write_atomic
 from cvl.store.dirs import make_private
 
@@ -36,12 +38,14 @@ class Digests:
         return sha256 if _LINE.fullmatch(line) and stated == _text(identity) else ""
 
     def remember(self, identity: Identity, sha256: str) -> None:
-        """The file held this; what is small or was changed just now is not written down."""
+        """The file held this; what is small or was changed just now is not written down, nor
+        anything on a full disk."""
         settled = time.time_ns() - max(identity[3:]) > SETTLED_NS
         if identity[2] < LEAST or not settled:
             return
-        make_private(self.root)
-        write_atomic(self._place(identity), f"{_text(identity)} {sha256}".encode())
+        with contextlib.suppress(DiskFullError):
+            make_private(self.root)
+            write_atomic(self._place(identity), f"{_text(identity)} {sha256}".encode())
 
     def forget(self, identity: Identity) -> None:
         self._place(identity).unlink(missing_ok=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from cvl.core.names import folded, not_utf8
 from cvl.store.atomic import copy_bytes
 from cvl.store.staging import digest_of, open_regular
 
 MAX_FILES = 1000
+MAX_PATH = 1024
+SPARSE_SLACK = 1 << 20
 
 
 class FolderError(ValueError):
@@ -27,34 +29,79 @@ class Tree:
 
 
 def measure(path: Path) -> Tree:
-    """Look at every file below `path`, following no link; FolderError for anything not plain."""
-    digest, size, count = hashlib.sha256(), 0, 0
-    for item in sorted(path.rglob("*")):
-        count += 1
-        if count > MAX_FILES:
-            raise FolderError(f"holds more than {MAX_FILES} files")
-        if stat.S_ISDIR(item.lstat().st_mode):
-            continue
+    """Look at every file below `path`, following no link; FolderError for anything not plain, and
+    as soon as it is too much."""
+    digest, size = hashlib.sha256(), 0
+    folders, files = _entries(path)
+    for name in files:
         try:
-            with open_regular(item) as stream:
+            with open_regular(path / name) as stream:
                 size += os.fstat(stream.fileno()).st_size
+            digest.update(f"{name}\0{digest_of(path / name)}\n".encode())
+        except PermissionError:
+            raise FolderError("holds something that cannot be read") from None
         except OSError:
             raise FolderError("holds something that is not a plain file") from None
-        digest.update(os.fsencode(item.relative_to(path)) + f"\0{digest_of(item)}\n".encode())
-    if count == 0:
+    if not folders and not files:
         raise FolderError("is empty")
     return Tree(digest.hexdigest(), size)
 
 
+def refuse_clashes(path: Path) -> None:
+    """FolderError for names that are one on a disk which tells no case, or no two ways to write an
+    accent, apart: a copy there would lose a file. And for files that claim more than they hold."""
+    folders, files = _entries(path)
+    seen: dict[str, str] = {}
+    for name in (*folders, *files):
+        other = seen.setdefault(folded(name), name)
+        if other != name:
+            raise FolderError(f"holds {other!r} and {name!r}, which are one name on some disks")
+    if any(is_sparse((path / name).lstat()) for name in files):
+        raise FolderError("holds a sparse file")
+
+
 def copy_tree(source: Path, target: Path, mode: int) -> None:
     """Copy the plain files below `source` into the new folder `target`; files get `mode`."""
-    target.mkdir()
-    for item in sorted(source.rglob("*")):
-        place = target / item.relative_to(source)
-        if stat.S_ISDIR(item.lstat().st_mode):
-            place.mkdir()
-        else:
-            copy_file(item, place, mode)
+    folders, files = _entries(source)
+    for name in ("", *folders):
+        (target / name).mkdir()
+    for name in files:
+        copy_file(source / name, target / name, mode)
+
+
+def _entries(path: Path) -> tuple[list[str], list[str]]:
+    """Names below `path` of folders, and of everything else; each in order, parents first."""
+    folders: list[str] = []
+    files: list[str] = []
+    waiting = [""]
+    while waiting:
+        parent = waiting.pop()
+        try:
+            with os.scandir(path / parent) as entries:
+                for entry in entries:
+                    name = os.path.join(parent, entry.name)
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    (folders if is_folder else files).append(name)
+                    waiting += [name] if is_folder else []
+                    _refuse_name(name, len(folders) + len(files))
+        except OSError:
+            raise FolderError("holds something that cannot be read") from None
+    return sorted(folders), sorted(files)
+
+
+def _refuse_name(name: str, count: int) -> None:
+    if count > MAX_FILES:
+        raise FolderError(f"holds more than {MAX_FILES} files")
+    if not_utf8("", name):
+        raise FolderError("holds a name that is not UTF-8")
+    if len(name.encode()) > MAX_PATH:
+        raise FolderError(f"is too deep: a path in it is longer than {MAX_PATH} bytes")
+
+
+def is_sparse(status: os.stat_result) -> bool:
+    """Does a file claim far more bytes than it holds? A file system that compresses makes holes
+    too."""
+    return status.st_size // 2 - status.st_blocks * 512 > SPARSE_SLACK
 
 
 def copy_file(source: Path, target: Path, mode: int) -> None:

@@ -21,7 +21,7 @@ from cvl.core.manifest import Manifest, ModelManifest, PipelineManifest
 from cvl.core.plain import from_plain, to_plain
 from cvl.errors import CvlError
 from cvl.store.atomic import write_atomic
-from cvl.store.dirs import find_dirs, make_private
+from cvl.store.dirs import find_dirs, make_private, own_dirs
 
 # Kernels stamp files by a clock that ticks every few milliseconds: a file this young could be
 # written again without looking any different.
@@ -72,6 +72,7 @@ def remember(known: Stamp | None, manifest: Manifest) -> None:
         return
     data = json.dumps({"stamp": known, "manifest": to_plain(manifest)}).encode()
     with contextlib.suppress(OSError, CvlError):
+        own_dirs()
         entry = _entry(known)
         make_private(entry.parent)
         write_atomic(entry, data, durable=False)

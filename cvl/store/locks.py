@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from cvl.errors import StateError
+from cvl.store.dirs import unusable
 
 POLL_S = 0.1
 
@@ -40,10 +40,7 @@ class FileLock:
         try:
             return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StateError(
-                f"cannot use the lock {self.path}: {error.strerror}",
-                hint="set CVL_HOME to a folder that you can write to",
-            ) from error
+            raise unusable(f"cannot use the lock {self.path}", self.path, error) from error
 
     def release(self) -> None:
         """Give the lock back; nothing happens when it is not held."""

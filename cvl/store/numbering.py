@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cvl.core.output_names import number_in, with_number
 from cvl.errors import TargetExistsError
-from cvl.store.publishing import Finished, put
+from cvl.store.publishing import Finished, place, put, stage
 from cvl.store.targets import Target
 
 
@@ -30,16 +30,20 @@ def publish_all(
     sidecars: bool = False,
 ) -> dict[str, Published]:
     """Publish every output. `check` is called before each rename. sidecars: each will get one, so
-    its place must be free too.
+    its place must be free too. What is there is replaced last, when all are written: a disk that
+    runs full leaves it as it is.
 
     Raises TargetExistsError when something else has a name that was chosen.
     """
-    done: dict[str, Published] = {}
-    for name, target in targets.items():
-        if not target.numbered:
-            done[name] = Published(target, put(finished[name], target, check))
+    chosen = {name: target for name, target in targets.items() if not target.numbered}
+    parts = {n: stage(finished[n], t, f"output-{i}") for i, (n, t) in enumerate(chosen.items())}
     unnamed = _Unnamed(finished, {n: t for n, t in targets.items() if t.numbered}, sidecars)
-    done |= unnamed.publish(check)
+    done = unnamed.publish(check)
+    for name, target in chosen.items():
+        part = parts[name]
+        if part is not None:
+            place(part, target, check)
+        done[name] = Published(target, part is not None)
     return {name: done[name] for name in targets}
 
 

@@ -11,10 +11,8 @@ from typing import BinaryIO
 from cvl.core.media import MediaError, inspect, require_kind
 from cvl.core.plan import OutputRequest, output_file_name
 from cvl.errors import OutputError
-from cvl.store.folders import FolderError, measure
+from cvl.store.folders import FolderError, is_sparse, measure, refuse_clashes
 from cvl.store.staging import KINDS, digest_of, open_regular
-
-SPARSE_SLACK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ def check_output(step: str, name: str, request: OutputRequest, folder: Path) -> 
         stream = open_regular(path)
     except FileNotFoundError:
         raise OutputError(f"{step} ended well but wrote no {name!r}") from None
+    except PermissionError:
+        raise OutputError(f"{step}: output {name!r} cannot be read: see its mode") from None
     except OSError as error:
         what = "a symbolic link" if error.errno == errno.ELOOP else "not a regular file"
         raise OutputError(f"{step}: output {name!r} is {what}", code="hostile_output") from None
@@ -46,9 +46,8 @@ def check_output(step: str, name: str, request: OutputRequest, folder: Path) -> 
         status = os.fstat(stream.fileno())
         if status.st_size == 0:
             raise OutputError(f"{step}: output {name!r} is empty")
-        holes = status.st_size // 2 - status.st_blocks * 512
-        # Media have a structure of their own; a file system that compresses makes holes too.
-        if request.type not in KINDS and holes > SPARSE_SLACK:
+        # Media have a structure of their own.
+        if request.type not in KINDS and is_sparse(status):
             raise OutputError(f"{step}: output {name!r} is sparse", code="hostile_output")
         _check_kind(step, name, request, stream, status.st_size)
     return Produced(path, digest_of(path), status.st_size, request.extension)
@@ -75,6 +74,7 @@ def _check_directory(step: str, name: str, path: Path) -> Produced:
     if path.is_symlink() or not path.is_dir():
         raise OutputError(f"{step} ended well but wrote no folder {name!r}")
     try:
+        refuse_clashes(path)
         tree = measure(path)
     except FolderError as error:
         code = "bad_output" if str(error) == "is empty" else "hostile_output"

@@ -11,13 +11,16 @@ from pathlib import Path
 from cvl import faultpoint
 from cvl.core.names import printable
 from cvl.core.provenance import Patch
+from cvl.disks import naming_the_mount
 from cvl.errors import TargetExistsError
-from cvl.store.atomic import naming_the_mount, remove_tree, rename_new, sync_folder
+from cvl.store.atomic import remove_tree, rename_new, sync_folder
 from cvl.store.folders import FolderError, copy_file, copy_tree, measure
 from cvl.store.outputs import Produced
 from cvl.store.patching import CARRIERS, copy_patched, patch_of, unpatched_digest
 from cvl.store.staging import digest_of
-from cvl.store.targets import Target, file_mode, refuse_existing
+from cvl.store.targets import Target, file_mode, make_staging, refuse_existing
+
+ANOTHER = "give another --output"
 
 
 @dataclass(frozen=True)
@@ -62,24 +65,38 @@ def publish(
 
 def put(finished: Finished, target: Target, check: Callable[[], None]) -> bool:
     """`publish`, with the statement prepared."""
-    if finished.is_at(target.path):
+    part = stage(finished, target, "output")
+    if part is None:
         return False
+    place(part, target, check)
+    return True
+
+
+def stage(finished: Finished, target: Target, name: str) -> Path | None:
+    """Write the output, as `name`, beside its target; None when the same bytes are there already.
+    DiskFullError and TargetExistsError leave the target as it is."""
+    if finished.is_at(target.path):
+        return None
     refuse_existing(target)
-    source = finished.produced.path
-    with naming_the_mount(target.path.parent):
-        target.staging.mkdir(mode=0o700, exist_ok=True)
-        part = target.staging / "output"
+    source, part = finished.produced.path, target.staging / name
+    with naming_the_mount(target.path.parent, ANOTHER):
+        make_staging(target)
         remove_tree(part)
         if finished.patch is not None:
             copy_patched(source, part, file_mode(), finished.patch)
         else:
             copy = copy_tree if source.is_dir() else copy_file
             copy(source, part, file_mode())
+    return part
+
+
+def place(part: Path, target: Target, check: Callable[[], None]) -> None:
+    """The rename that publishes what was staged."""
+    with naming_the_mount(target.path.parent, ANOTHER):
         faultpoint.reach("before_replace")
         check()
         _rename(part, target)
     sync_folder(target.path.parent)
-    return True
 
 
 def _rename(part: Path, target: Target) -> None:

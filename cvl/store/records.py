@@ -1,24 +1,19 @@
-"""Run records in SQLite (WAL, synchronous=FULL): what ran, who owns it, what it left to clean."""
+"""Run records in SQLite: what ran, who owns it, what it left to clean."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from cvl.core.offload import Peak
 from cvl.core.owner import Owner
-from cvl.errors import DiskFullError, StateError
-from cvl.store.atomic import mount_of
-from cvl.store.dirs import make_private
-from cvl.store.locks import held
+from cvl.store.database import Database
 
-VERSION = 3
 RUNNING, OK, FAILED, CANCELLED, INTERRUPTED = "running", "ok", "failed", "cancelled", "interrupted"
 _VERSIONS = (
     """
@@ -45,6 +40,7 @@ CREATE TABLE bases (reference TEXT PRIMARY KEY, image TEXT NOT NULL);
 """,
 )
 """What each version added to the one before it."""
+VERSION = len(_VERSIONS)
 
 
 @dataclass(frozen=True)
@@ -75,57 +71,22 @@ class PeakKey:
 
 
 class Records:
-    """The run database of one CVL_HOME. Every write is one transaction."""
+    """The run database of one CVL_HOME. Every write is one transaction. On a full disk everything
+    can be read and a run can be ended, but none begun: nothing of it has happened yet."""
 
     def __init__(self, path: Path) -> None:
-        make_private(path.parent)
         self.path = path
-        if self._version() < VERSION:
-            # Changing to WAL fails at once when another process does it too, however long the
-            # timeout; so one at a time.
-            with held(path.with_name(f"{path.name}.lock"), _short_pause, lambda: None):
-                self._upgrade()
-        if self._version() > VERSION:
-            raise StateError(f"{path} was written by a newer cvl", hint="upgrade cvl")
+        self._database = Database(path, _VERSIONS)
 
-    def _version(self) -> int:
-        with self._open() as db:
-            return int(db.execute("PRAGMA user_version").fetchone()[0])
-
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = sqlite3.connect(self.path, timeout=10, isolation_level=None)
-            with contextlib.closing(connection) as db:
-                db.execute("PRAGMA synchronous=FULL")
-                yield db
-        except sqlite3.OperationalError as error:
-            if "full" in str(error):
-                mount = mount_of(self.path)
-                raise DiskFullError(f"the disk at {mount} is full", hint="free space") from error
-            raise StateError(
-                f"{self.path}: {error}", hint="check the folder's permissions"
-            ) from error
-        except sqlite3.DatabaseError as error:
-            raise StateError(f"{self.path}: {error}", hint="move the file away") from error
-
-    def _upgrade(self) -> None:
-        """From whatever version it has, none at first, in one transaction; who had to wait for it
-        finds the version set. WAL stays with the file."""
-        with self._open() as db:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("BEGIN IMMEDIATE")
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            for added in _VERSIONS[version:]:
-                for statement in added.split(";\n"):
-                    if statement.strip():
-                        db.execute(statement)
-            db.execute(f"PRAGMA user_version={max(version, VERSION)}")
-            db.execute("COMMIT")
+    def _ask(self, query: str, values: tuple[str | int, ...] = ()) -> list[Any]:
+        """Rows of a query."""
+        return self._database.insist(lambda db: db.execute(query, values).fetchall())
 
     def begin(self, run: str, example: str, verb: str, owner: Owner, scratch: list[Path]) -> None:
-        """Write down the intent, before anything exists that a crash could leave behind."""
-        with self._open() as db:
+        """Write down the intent, before anything exists that a crash could leave behind.
+        DiskFullError when there is no room for that, or none to write down the end."""
+
+        def write(db: sqlite3.Connection) -> None:
             db.execute("BEGIN IMMEDIATE")
             db.execute(
                 "INSERT INTO runs (id, example, verb, state, owner, started) VALUES (?,?,?,?,?,?)",
@@ -137,12 +98,16 @@ class Records:
             )
             db.execute("COMMIT")
 
+        self._database.reserve()
+        self._database.work(write)
+
     def end(
         self, run: str, state: str, exit_code: int, code: str, message: str, outputs: dict[str, str]
     ) -> None:
         """A running run has ended; its scratch is gone. A run that ended already stays as it is."""
         message = message.encode(errors="replace").decode()
-        with self._open() as db:
+
+        def write(db: sqlite3.Connection) -> None:
             db.execute("BEGIN IMMEDIATE")
             db.execute(
                 "UPDATE runs SET state=?, ended=?, exit=?, code=?, message=?, outputs=?"
@@ -152,10 +117,11 @@ class Records:
             db.execute("DELETE FROM scratch WHERE run=?", (run,))
             db.execute("COMMIT")
 
+        self._database.insist(write)
+
     def scratch(self, run: str) -> list[Path]:
         """Folders that a run meant to make and may have left."""
-        with self._open() as db:
-            rows = db.execute("SELECT path FROM scratch WHERE run=?", (run,)).fetchall()
+        rows = self._ask("SELECT path FROM scratch WHERE run=?", (run,))
         return [Path(os.fsdecode(row[0])) for row in rows]
 
     def runs(self, *, state: str = "", limit: int = 1000) -> list[RunRecord]:
@@ -173,9 +139,10 @@ class Records:
             "SELECT id, example, verb, state, owner, started, ended, exit, code, message, outputs"
             f" FROM runs{where} ORDER BY started DESC, id DESC LIMIT ?"
         )
-        with self._open() as db:
-            rows = db.execute(query, values).fetchall()
-        return [_record(row) for row in rows]
+        try:
+            return [_record(row) for row in self._ask(query, values)]
+        except (ValueError, TypeError) as error:
+            raise self._database.damaged(f"a row of it cannot be read: {error}") from error
 
     def remember_image(
         self, context: str, image: str, *, base: str = "", base_id: str = ""
@@ -183,7 +150,8 @@ class Records:
         """`image` was built from the context with this digest, and is used now. base: the reference
         of what it was built upon, which named `base_id` then."""
         now = time.time()
-        with self._open() as db:
+
+        def write(db: sqlite3.Connection) -> None:
             db.execute("BEGIN IMMEDIATE")
             db.execute(
                 "INSERT INTO images (context, image, made, used) VALUES (?,?,?,?)"
@@ -194,59 +162,51 @@ class Records:
                 db.execute("INSERT OR REPLACE INTO bases VALUES (?,?)", (base, base_id))
             db.execute("COMMIT")
 
+        self._database.work(write)
+
     def base_of(self, reference: str) -> str:
         """What `reference` named when an image upon it was last used; empty when none was."""
-        query = "SELECT image FROM bases WHERE reference=?"
-        with self._open() as db:
-            row = db.execute(query, (reference,)).fetchone()
-        return row[0] if row else ""
+        rows = self._ask("SELECT image FROM bases WHERE reference=?", (reference,))
+        return rows[0][0] if rows else ""
 
     def images_used(self) -> dict[str, float]:
         """Image id -> when a build or a step last used it (epoch seconds); also of images that are
         gone."""
-        with self._open() as db:
-            return dict(db.execute("SELECT image, max(used) FROM images GROUP BY image").fetchall())
+        return dict(self._ask("SELECT image, max(used) FROM images GROUP BY image"))
 
     def images_of(self, context: str) -> list[str]:
         """Image ids ever built from a context digest, last used first."""
         query = "SELECT image FROM images WHERE context=? ORDER BY used DESC"
-        with self._open() as db:
-            return [row[0] for row in db.execute(query, (context,)).fetchall()]
+        return [row[0] for row in self._ask(query, (context,))]
 
     def learn(self, key: PeakKey, mode: str, peak: Peak) -> None:
         """`mode` was seen to need this much; the newest counts, and None leaves what was known."""
-        gpu, container = peak.gpu, peak.container
-        with self._open() as db:
-            db.execute(
-                "INSERT INTO peaks VALUES (?,?,?,?,coalesce(?,0),coalesce(?,0))"
-                " ON CONFLICT (example, device, size, mode) DO UPDATE"
-                " SET gpu=coalesce(?,gpu), container=coalesce(?,container)",
-                (*astuple(key), mode, gpu, container, gpu, container),
-            )
+        statement = (
+            "INSERT INTO peaks VALUES (?,?,?,?,coalesce(?,0),coalesce(?,0))"
+            " ON CONFLICT (example, device, size, mode) DO UPDATE"
+            " SET gpu=coalesce(?,gpu), container=coalesce(?,container)"
+        )
+        values = (*astuple(key), mode, *(peak.gpu, peak.container) * 2)
+        self._database.work(lambda db: db.execute(statement, values).close())
 
     def peaks(self, key: PeakKey) -> dict[str, Peak]:
         """Mode -> what it was last seen to need."""
         query = "SELECT mode, gpu, container FROM peaks WHERE example=? AND device=? AND size=?"
-        with self._open() as db:
-            rows = db.execute(query, astuple(key)).fetchall()
-        return {mode: Peak(gpu, container) for mode, gpu, container in rows}
+        return {mode: Peak(gpu, ram) for mode, gpu, ram in self._ask(query, astuple(key))}
 
     def forget_before(self, when: float) -> list[str]:
         """Delete the records of runs that ended before `when`; their ids."""
-        with self._open() as db:
+
+        def write(db: sqlite3.Connection) -> list[str]:
             db.execute("BEGIN IMMEDIATE")
-            rows = db.execute(
-                "SELECT id FROM runs WHERE state!='running' AND ended<?", (when,)
-            ).fetchall()
+            query = "SELECT id FROM runs WHERE state!='running' AND ended<?"
+            rows = db.execute(query, (when,)).fetchall()
             db.executemany("DELETE FROM scratch WHERE run=?", rows)
             db.executemany("DELETE FROM runs WHERE id=?", rows)
             db.execute("COMMIT")
-        return [row[0] for row in rows]
+            return [row[0] for row in rows]
 
-
-def _short_pause(seconds: float) -> None:
-    """Creating a database takes milliseconds."""
-    time.sleep(seconds / 20)
+        return self._database.insist(write)
 
 
 def _record(row: tuple[str, ...]) -> RunRecord:

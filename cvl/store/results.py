@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cvl.store.atomic import copy_bytes, naming_the_mount, write_atomic
+from cvl.disks import naming_the_mount
+from cvl.store.atomic import copy_bytes, write_atomic
 from cvl.store.dirs import make_private
 from cvl.store.outputs import Produced
 from cvl.store.staging import digest_of, open_regular
@@ -116,18 +117,32 @@ class Results:
         """Keep checked outputs of `example` under `key`, and return what lies there now.
 
         The first to come wins, so that everybody who made the same step has the same bytes, unless
-        `replace` says that the key shall point to these.
+        `replace` says that the key shall point to these. DiskFullError when there is no room; then
+        nothing of these is left here.
         """
-        with naming_the_mount(self.root):
-            kept = {name: self._keep(produced) for name, produced in outputs.items()}
+        placed: dict[Path, os.stat_result] = {}
+        with naming_the_mount(self.root), self._or_none_of(placed):
+            kept = {name: self._keep(produced, placed) for name, produced in outputs.items()}
             made = CachedResult(kept, time.time(), dtype, seed, offload)
             entry = self._entry(key)
             make_private(entry.parent)
-            with _alone_in(entry.parent):
+            with _locked(entry.parent, fcntl.LOCK_EX):
                 found = None if replace else self._unharmed(key)
                 if found is None:
                     write_atomic(entry, json.dumps(_document(made, example)).encode())
         return found or made
+
+    @contextlib.contextmanager
+    def _or_none_of(self, placed: dict[Path, os.stat_result]) -> Iterator[None]:
+        """Blobs that no entry leads to take room until they are trimmed: those placed by a commit
+        that fails go, unless somebody found them meanwhile."""
+        try:
+            yield
+        except BaseException:
+            for blob, status in placed.items():
+                with contextlib.suppress(OSError):
+                    self._remove(blob, status.st_mtime_ns + 1)
+            raise
 
     def _unharmed(self, key: str) -> CachedResult | None:
         try:
@@ -135,17 +150,21 @@ class Results:
         except Damaged:
             return None
 
-    def _keep(self, produced: Produced) -> Produced:
+    def _keep(self, produced: Produced, placed: dict[Path, os.stat_result]) -> Produced:
         """A blob that is there already is replaced: nobody has looked at its bytes, and these are
-        known to be good."""
+        known to be good. `placed` gets one that was not."""
         blob = self._blob(produced.sha256)
         if produced.path != blob:
+            known = blob.exists()
             make_private(blob.parent)
             part = blob.with_name(f".{blob.name}.{os.getpid()}.{threading.get_ident()}")
             try:
                 _copy(produced.path, part)
                 part.chmod(0o444)
+                status = part.stat()
                 part.replace(blob)
+                if not known:
+                    placed[blob] = status
             finally:
                 part.unlink(missing_ok=True)
         return Produced(blob, produced.sha256, produced.size, produced.extension)
@@ -193,7 +212,7 @@ class Results:
         for blob, status in blobs.items():
             if freed >= excess or status.st_mtime >= before:
                 break
-            if dry_run or self._remove(blob, before):
+            if dry_run or self._remove(blob, int(before * 1e9)):
                 freed += status.st_size
         if freed and not dry_run:
             self._drop_entries_without_blobs(before)
@@ -205,23 +224,19 @@ class Results:
         with self._locked(fcntl.LOCK_SH):
             os.utime(blob)
 
-    def _remove(self, blob: Path, before: float) -> bool:
-        """Remove a blob, unless it was used while others were removed."""
+    def _remove(self, blob: Path, before_ns: int) -> bool:
+        """Remove a blob, unless it was used since."""
         with self._locked(fcntl.LOCK_EX), contextlib.suppress(OSError):
-            if blob.stat().st_mtime < before:
+            if blob.stat().st_mtime_ns < before_ns:
                 blob.unlink()
                 return True
         return False
 
     @contextlib.contextmanager
     def _locked(self, how: int) -> Iterator[None]:
-        """Held for a system call or two, so that nobody has to be able to give up waiting."""
-        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, how)
+        """The lock of the whole store."""
+        with _locked(self.root, how):
             yield
-        finally:
-            os.close(descriptor)
 
     def _drop_entries_without_blobs(self, before: float) -> None:
         """Those written since may have got their blobs since they were read."""
@@ -251,11 +266,12 @@ def _document(result: CachedResult, example: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time; the lock is on the folder itself, so that no file is left."""
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Held for a few system calls, so that nobody has to be able to give up waiting. The lock is on
+    the folder itself: no file is left, and none has to be made on a full disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, how)
         yield
     finally:
         os.close(descriptor)

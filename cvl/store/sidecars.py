@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cvl.core.names import printable
@@ -14,9 +15,10 @@ from cvl.core.provenance.sidecar import (
     encode_sidecar,
     sidecar_name,
 )
-from cvl.errors import TargetExistsError
-from cvl.store.atomic import naming_the_mount, sync_folder
-from cvl.store.targets import Target, file_mode
+from cvl.disks import naming_the_mount
+from cvl.errors import InputError, TargetExistsError
+from cvl.store.atomic import sync_folder
+from cvl.store.targets import Target, file_mode, make_staging
 
 
 def sidecar_path(path: Path) -> Path:
@@ -32,6 +34,14 @@ def read_sidecar(path: Path) -> Sidecar:
     if len(data) > MAX_SIDECAR:
         raise ProvenanceError("is not a sidecar of cvl")
     return decode_sidecar(data)
+
+
+def check_sidecars(targets: Sequence[Target]) -> None:
+    """Before anything runs: every sidecar has a place of its own, and may be written there."""
+    if {target.path for target in targets} & {sidecar_path(target.path) for target in targets}:
+        raise InputError("an output has the name of another one's sidecar")
+    for target in targets:
+        check_sidecar(target)
 
 
 def check_sidecar(target: Target) -> None:
@@ -53,8 +63,8 @@ def write_sidecar(target: Target, sidecar: Sidecar) -> Path:
     """Put the sidecar of a published file in its place in one rename."""
     path = sidecar_path(target.path)
     check_sidecar(target)
-    with naming_the_mount(path.parent):
-        target.staging.mkdir(mode=0o700, exist_ok=True)
+    with naming_the_mount(path.parent, "give another --output"):
+        make_staging(target)
         part = target.staging / "sidecar"
         with part.open("wb") as stream:
             stream.write(encode_sidecar(sidecar))

@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,15 +16,15 @@ from cvl.core.inputs import HostFile
 from cvl.core.manifest import InputSpec
 from cvl.core.media import Kind, MediaError, MediaInfo, extension_for, inspect, require_kind
 from cvl.core.names import printable
-from cvl.core.plan import StagedFile
+from cvl.core.plan import EXTENSION, StagedFile
+from cvl.disks import naming_the_mount
 from cvl.errors import InputError
-from cvl.store.atomic import copy_bytes, naming_the_mount
+from cvl.store.atomic import copy_bytes
 from cvl.store.digests import Identity
 
 MAX_INPUT = 20 * 10**9
 CHUNK = 1 << 20
 KINDS: dict[str, Kind] = {"audio": "audio", "image": "image", "video": "video", "json": "json"}
-_EXTENSION = re.compile(r"[A-Za-z0-9]{1,12}")
 
 
 @dataclass(frozen=True)
@@ -152,8 +151,9 @@ def _a(kind: str) -> str:
 
 
 def _own_extension(path: str) -> str:
-    extension = path.rpartition(".")[2]
-    return extension.lower() if _EXTENSION.fullmatch(extension) else ""
+    """A relative path without a dot is no extension."""
+    extension = os.path.basename(path).rpartition(".")
+    return extension[2].lower() if extension[1] and EXTENSION.fullmatch(extension[2]) else ""
 
 
 def stage(name: str, checked: CheckedFile, target: Path) -> StagedFile:
@@ -208,13 +208,24 @@ def digest_of(path: Path) -> str:
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """Open a file that a container wrote: never through a link, never blocking on a FIFO.
+    """Open a file that a container wrote: never through a link, never blocking on a FIFO. A device
+    is not even opened: that alone can move a tape or arm a watchdog.
 
     Raises OSError: ELOOP for a symlink, EINVAL for anything but a regular file with one name.
     """
+    before = os.lstat(path)
+    if stat.S_ISLNK(before.st_mode):
+        raise OSError(errno.ELOOP, "a symbolic link")
+    _refuse_traps(before)
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+    try:
+        _refuse_traps(os.fstat(descriptor))
+    except OSError:
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file with one name")
+        raise
     return open(descriptor, "rb")
+
+
+def _refuse_traps(status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        raise OSError(errno.EINVAL, "not a regular file with one name")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,18 @@ def prepare_target(path: Path, run_id: str, overwrite: bool, *, numbered: bool =
     if not os.access(parent, os.W_OK | os.X_OK):
         raise InputError(f"--output: {printable(str(parent), 300)} cannot be written to")
     return Target(target, parent / f"{STAGING}{run_id}", overwrite, numbered)
+
+
+def make_staging(target: Target) -> None:
+    """The staging folder, ours alone. Its name can be known to others while a run lasts, and the
+    target's folder may be open to all: what they put there is not used."""
+    with contextlib.suppress(FileExistsError):
+        target.staging.mkdir(mode=0o700)
+        return
+    status = target.staging.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        shown = printable(str(target.staging), 300)
+        raise InputError(f"--output: somebody else made {shown}", hint="give another folder")
 
 
 def refuse_existing(target: Target) -> None:

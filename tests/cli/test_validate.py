@@ -164,3 +164,13 @@ def test_nothing_by_that_name(bare: Run, mine: Path, word: str, error: str, hint
 
 def test_the_examples_of_the_package_are_good(bare: Run) -> None:
     assert bare("validate").returncode == 0
+
+
+def test_a_token_that_would_be_in_the_image(bare: Run, mine: Path) -> None:
+    with (mine / "good" / "Dockerfile").open("a") as stream:
+        stream.write("ARG HF_TOKEN\n")
+    line = len((mine / "good" / "Dockerfile").read_text().splitlines())
+    result = bare("validate", "mine/good")
+    assert result.returncode == 2
+    assert f"Dockerfile:{line}: ARG HF_TOKEN would be in the image" in result.stdout
+    assert "secrets:" in result.stdout + result.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -91,55 +90,6 @@ def test_pids_memory_file_size_and_shm_limits_are_in_force(
 
 def _log_of(cvl: Cvl) -> str:
     return cvl("logs", "last").stdout.replace("File too large", "size limit")
-
-
-def test_a_secret_given_over_stdin_is_in_neither_inspect_nor_disk_nor_log(
-    cvl: Cvl, engine: Engine, engine_env: dict[str, str], tmp_path: Path
-) -> None:
-    assert cvl("run", "stub", "build").returncode == 0
-    arguments = [
-        "run",
-        "stub",
-        "predict",
-        "--act",
-        "sleep",
-        "--amount",
-        "600",
-        "--progress",
-        "json",
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cvl", *arguments],
-        env={**engine_env, "CVL_EXAMPLES": str(STUBS), "STUB_SECRET": CANARY},
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
-    assert process.stderr is not None
-    try:
-        next(line for line in process.stderr if '"progress"' in line and '"run"' in line)
-        container = engine.docker("ps", "-q", "--filter", "label=org.cvl.example=stub")
-        assert CANARY not in json.dumps(engine.inspect(container))
-        assert CANARY not in engine.docker("logs", container)
-        command = Path(f"/proc/{process.pid}/cmdline").read_text()
-        assert CANARY not in command
-        assert not _files_with(CANARY, tmp_path)
-    finally:
-        process.terminate()
-        process.communicate(timeout=30)
-    found = _act(cvl, "look_around", tmp_path, STUB_SECRET=CANARY)
-    assert found["secret"] == CANARY
-    assert CANARY not in json.dumps(found["environment"]) + found["cmdline"]
-    assert CANARY not in cvl("logs", "last").stdout
-
-
-def _files_with(text: str, folder: Path) -> list[str]:
-    return [
-        str(path)
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink() and text.encode() in path.read_bytes()
-    ]
 
 
 def test_everything_belongs_to_a_user_who_is_not_root(engine: Engine) -> None:

@@ -115,14 +115,5 @@ def test_half_an_output_of_a_failed_program_is_not_published(cvl: Cvl, tmp_path:
     assert not (tmp_path / "result.txt").exists()
 
 
-def test_a_log_flood_reaches_no_terminal_and_fills_no_disk(cvl: Cvl, tmp_path: Path) -> None:
-    result = cvl("run", "stub", "predict", "--act", "flood", "--amount", "60")
-    assert result.returncode == 0
-    assert "\x1b" not in result.stdout + result.stderr
-    logs = list((tmp_path / "home" / "state" / "runs").rglob("*.log"))
-    assert 0 < sum(log.stat().st_size for log in logs) < 20 << 20
-    assert "\x1b" not in cvl("logs", "last").stdout
-
-
 def test_a_process_left_behind_goes_with_its_container(cvl: Cvl) -> None:
     assert _end(cvl, "orphan")[0] == 0

@@ -57,7 +57,7 @@ def test_the_step_can_be_run_again_in_there(cvl: Cvl, tmp_path: Path) -> None:
     failed_run(cvl, tmp_path)
     line = "python predict.py < /cvl/scratch/request.json"
     result = cvl("shell", "last", "-c", line)
-    assert (result.returncode, "RuntimeError: the model is broken" in result.stderr) == (1, True)
+    assert (result.returncode, "RuntimeError: the model is broken" in result.stdout) == (1, True)
     assert cvl("run", "stub", "predict", "--seed", "7").returncode == 0
     result = cvl("shell", "last", "-c", f"{line} && cat /cvl/out/result.txt", "--json")
     data = envelope_of(result, "shell")["data"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cvl.core.dockerfile import BUNDLE_PATH, BUNDLE_VARIABLES, with_authorities
+from cvl.core.dockerfile import BUNDLE_PATH, BUNDLE_VARIABLES, secret_names, with_authorities
 
 MOUNTS = "--mount=type=secret,id=cvl_ca,mode=0444 --mount=type=secret,id=cvl_apt,mode=0444"
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -72,3 +72,15 @@ def test_no_line_is_ever_lost(lines: list[str]) -> None:
     found = with_authorities(text).replace(f" {MOUNTS}", "").splitlines()
     kept = [line for line in found if not line.endswith(("/cvl_ca", "/cvl_apt"))]
     assert [line for line in kept if line] == [line for line in text.splitlines() if line]
+
+
+def test_variables_that_would_keep_a_secret_in_the_image_are_found_with_their_lines() -> None:
+    text = (
+        "ARG BASE_IMAGE=x\nFROM ${BASE_IMAGE}\nARG HF_TOKEN\n"
+        "ENV A=1 \\\n  API_KEY=abc MAX_TOKENS=4\nenv password what TOKEN\n"
+        "RUN --mount=type=secret,id=TOKEN true\n# ARG TOKEN\nARG A GH_TOKEN=1\n"
+    )
+    assert secret_names(text) == [
+        (3, "ARG", "HF_TOKEN"), (4, "ENV", "API_KEY"), (6, "ENV", "password"),
+        (9, "ARG", "GH_TOKEN"),
+    ]  # fmt: skip

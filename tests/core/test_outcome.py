@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from cvl.core.outcome import GPU_LOST, Ending, failure_of, warning_of
 from cvl.errors import (
     Cancelled,
     CvlError,
+    DiskFullError,
     EngineError,
     GpuError,
     InputError,
@@ -165,3 +167,87 @@ def test_a_failed_program_is_told_with_its_last_line_and_the_log(code: int, said
     assert type(failure) is StepError
     assert said in failure.message
     assert failure.hint == f"the whole log: {LOG}"
+
+
+@pytest.mark.parametrize(
+    ("code", "result"),
+    [
+        (74, {"status": "disk", "errno": 28, "message": "OSError: no space"}),
+        (1, {}),
+        (135, {}),
+        (76, {"status": "output", "message": "cannot be decoded"}),
+        (0, {"status": "ok"}),
+    ],
+)
+def test_whatever_a_program_makes_of_a_full_disk_is_a_full_disk(
+    code: int, result: dict[str, Any]
+) -> None:
+    failure = named(code, result=result, full_mount="/mnt/x")
+    assert type(failure) is DiskFullError
+    assert failure.message.startswith("the disk at /mnt/x is full: talk ")
+    assert "/mnt/x" in failure.hint and "cvl gc" in failure.hint
+
+
+@pytest.mark.parametrize(
+    "facts", [{"stop_reason": "timeout", "timeout_s": 1}, {"oom_killed": True}]
+)
+def test_what_is_known_for_sure_comes_before_a_full_disk(facts: dict[str, Any]) -> None:
+    assert type(named(137, full_mount="/mnt/x", **facts)) in (TimeoutFault, MemoryFault)
+
+
+def test_a_bad_input_is_one_on_a_full_disk_too() -> None:
+    result = {"status": "input", "message": "no face", "hint": "", "code": "no_face"}
+    assert type(named(65, result=result, full_mount="/mnt/x")) is InputError
+
+
+def test_no_disk_is_blamed_for_a_tmp_that_ran_full() -> None:
+    for facts in (
+        {"result": {"status": "disk", "errno": 28, "place": "/tmp\x1b[2J"}},
+        {"log_tail": "OSError: [Errno 28] No space left on device"},
+    ):
+        failure = named(1, tmp_limit=64 << 20, **facts)
+        assert (type(failure), failure.code) == (StepError, "no_space")
+        assert "the disks of this machine have room" in failure.message
+        assert "ctx.scratch" in failure.hint and LOG in failure.hint
+        assert "\x1b" not in failure.message
+
+
+def test_a_quota_is_one_of_the_hosts_disks() -> None:
+    failure = named(74, result={"status": "disk", "errno": errno.EDQUOT, "place": ""})
+    assert type(failure) is DiskFullError and "quota" in failure.message
+
+
+WORDS = "\x1b[2Jred\x1b[0m\n\rhint: forged " + "x" * 10**6
+
+
+@pytest.mark.parametrize(
+    ("code", "result"),
+    [
+        (65, {"status": "input", "message": WORDS, "hint": WORDS}),
+        (76, {"status": "output", "message": WORDS}),
+        (1, {"status": "error", "message": WORDS}),
+        (
+            65,
+            {"status": "input", "message": ["["] * 10**5, "hint": {"a": float("nan")}, "code": []},
+        ),
+        (75, {"status": "oom", "device": WORDS}),
+    ],
+)
+def test_what_a_program_says_of_its_end_is_one_short_line(
+    code: int, result: dict[str, Any]
+) -> None:
+    failure = named(code, result=result)
+    for text in (failure.message, failure.hint, failure.code):
+        assert len(text) < 1200 and text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("tail", "words"),
+    [
+        ("x" * 20000 + "\nKilled: 9\n\n\x1b[0m\n \r\n", "Killed: 9"),
+        ("100%|####|\rTraceback\rValueError: no", "ValueError: no"),
+        ("\x1b[31mError: \x1b[1mred\x1b[0m\n", "Error: red"),
+    ],
+)
+def test_the_last_words_of_a_log_are_those_that_can_be_seen(tail: str, words: str) -> None:
+    assert named(3, log_tail=tail).message == f"talk failed (exit 3): {words}"

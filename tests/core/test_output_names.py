@@ -58,6 +58,35 @@ def test_seeded_names_are_legal_and_differ_with_the_seed(name: bytes, one: int, 
     assert (first == second) == (one == two) or os.fsdecode(name) in (".", "..")
 
 
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        ("x" * 249 + "{seed}", "x" * 245 + "2147483647"),
+        ("{seed}" + "x" * 245 + ".wav", "2147483647" + "x" * 241 + ".wav"),
+        ("x" * 248 + ".{seed}", "x" * 245 + "2147483647"),
+        ("\u4e2d" * 80 + "{seed}.wav", "\u4e2d" * 80 + "2147483647.wav"),
+        ("\u4e2d" * 81 + "{seed}.mp4", "\u4e2d" * 80 + "2147483647.mp4"),
+    ],
+)
+def test_text_around_a_seed_gives_way_where_the_name_would_be_too_long(
+    name: str, named: str
+) -> None:
+    assert with_seed(f"{{seed}}/{name}", 2**31 - 1, several=True) == f"2147483647/{named}"
+
+
+@given(st.text(st.characters(exclude_characters="/\0", codec="utf-8")), st.data())
+def test_a_name_with_a_place_for_the_seed_is_legal_and_differs_with_the_seed(
+    text: str, data: st.DataObject
+) -> None:
+    while len(text.encode()) > 249:
+        text = text[1:]
+    at = data.draw(st.integers(0, len(text)))
+    name = text[:at] + "{seed}" + text[at:]
+    seeds = (5, 2**31 - 1, 2**31 - 2)
+    found = {with_seed(name, seed, several=True) for seed in seeds}
+    assert len(found) == 3 and max(len(one.encode()) for one in found) <= 255
+
+
 @given(NAMES, st.integers(2, 10**9 - 1))
 def test_a_numbered_name_is_legal_and_tells_its_number(name: bytes, number: int) -> None:
     text = os.fsdecode(name)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvl.core.container import ContainerSpec, EngineFacts
-from cvl.core.plan import StagedFile
-from cvl.core.policy import container_for, container_user, environment
+from cvl.core.plan import StagedFile, request_for
+from cvl.core.policy import container_for, container_user, environment, private_proxies
 from tests.support.steps import GB, LIMITS, placement, step_spec
 
 FACTS = EngineFacts("docker", "29.0", 64 * GB)
@@ -155,3 +155,14 @@ def test_nothing_that_was_asked_for_is_in_argv_or_labels() -> None:
     made = container({"inputs": {"words": "s3cret words"}, "secrets": ("API_KEY",)})
     assert "s3cret" not in repr(made)
     assert "API_KEY" not in repr(made)
+
+
+def test_a_proxy_with_a_password_is_on_no_container() -> None:
+    """Everybody who may use the engine sees a container's variables; the request has it instead."""
+    proxies = {"http_proxy": "http://proxy:1", "https_proxy": "http://ada:opensesame@proxy:1"}
+    made = container(spec={"network": True}, place={"proxies": proxies})
+    assert made.environment["http_proxy"] == "http://proxy:1"
+    assert "opensesame" not in str(made)
+    private = private_proxies(placement(proxies=proxies))
+    assert private == {"https_proxy": "http://ada:opensesame@proxy:1"}
+    assert request_for(step_spec(), {}, environment=private)["environment"] == private

@@ -11,6 +11,7 @@ import pytest
 from cvl.core import owner as labels
 from cvl.errors import EngineError
 from tests.support import processes
+from tests.support.people import needs_root
 from tests.support.venvs import CONTEXT, TAG, Host, alive, eventually, spec_of
 
 DAEMON = """\
@@ -201,3 +202,16 @@ def test_half_an_environment_is_none(host: Host) -> None:
         host.engine.create(spec_of("x", f"venv:{CONTEXT}"))
     assert host.build("print('whole')\n") == host.engine.image_id(TAG)
     assert not (folder / "app" / "left").exists()
+
+
+def test_what_another_user_put_there_is_neither_run_nor_ended(host: Host) -> None:
+    """Only root can meet it: to others the folders of a CVL_HOME are closed."""
+    needs_root()
+    host.build("print('theirs')\n")
+    name = host.engine.create(spec_of("x", f"venv:{CONTEXT}"))
+    for folder in (host.folder / "envs" / f"acts-{CONTEXT[:20]}", host.folder / "processes" / name):
+        os.chown(folder, 4321, 4321)
+    assert host.engine.image_id(TAG) is None
+    assert host.engine.images({labels.EXAMPLE: ""}) == [] == host.engine.find({})
+    with pytest.raises(EngineError):
+        host.engine.create(spec_of("y", f"venv:{CONTEXT}"))

@@ -3,6 +3,7 @@ its own, under cvl's control folder and by itself."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -14,72 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.inside.tiny import PREDICT
+from tests.support.disks import small_disk
 from tests.support.processes import ROOT
 
-PREDICT = """
-import subprocess, sys, threading, time
-from cvl_inside import InputError, Predictor, run
-
-class OutOfMemoryError(RuntimeError):
-    pass
-
-class Scalar:
-    # What NumPy and torch return for a number.
-    def __float__(self):
-        return 12.5
-
-class Tiny(Predictor):
-    def setup(self, ctx):
-        print("loading")
-        if ctx.secret("API_KEY") == "setup":
-            raise RuntimeError("no weights")
-
-    def predict(self, ctx, *, act, **options):
-        path = ctx.output("result")
-        if act == "input":
-            raise InputError("no face", hint="show one", code="no_face")
-        if act == "cuda":
-            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0)")
-        if act == "mps":
-            raise RuntimeError("MPS backend out of memory")
-        if act == "memory":
-            raise MemoryError
-        if act == "crash":
-            raise ValueError("bad luck")
-        if act == "forget":
-            return {}
-        if act == "elsewhere":
-            return {"result": __file__}
-        if act == "missing":
-            return {"result": path}
-        if act == "many":
-            for number in range(2000):
-                ctx.progress(number, 2000, "steps")
-            ctx.progress(2000, 2000, "steps")
-        if act == "talk":
-            ctx.warning("it is late")
-            ctx.metric("fps", Scalar())
-            ctx.preview(b"jpeg")
-            assert ctx.secret("API_KEY") and ctx.secret("OTHER") is None
-        if act == "eat":
-            bytearray(b"x") * (100 << 20)
-            code = "bytearray(b'x') * (110 << 20)"
-            subprocess.run([sys.executable, "-c", code], check=True)
-        if act == "torch":
-            import torch
-        if act == "thread":
-            threading.Thread(target=time.sleep, args=(600,)).start()
-        if act == "size":
-            assert options["size"] == 720, options
-        if act == "wants":
-            ctx.output("extra")
-        with open(path, "w") as stream:
-            stream.write("" if act == "empty" else options.get("text") or f"{ctx.seed} {ctx.dtype}")
-        return {"result": path}
-
-if __name__ == "__main__":
-    run(Tiny)
-"""
 EXAMPLE = {
     "name": "tiny",
     "summary": "Tiny 100% test",
@@ -231,8 +170,14 @@ def test_each_kind_of_end_has_its_exit_code_and_its_word(
 def test_a_bad_input_keeps_its_hint_and_its_code_and_shows_no_traceback(app: Path) -> None:
     ran = under_cvl(app, "input")
     assert (ran.result["hint"], ran.result["code"]) == ("show one", "no_face")
-    assert "Traceback" not in ran.err
-    assert "Traceback" in under_cvl(app, "crash").err
+    assert "Traceback" not in ran.out
+    assert "Traceback" in under_cvl(app, "crash").out
+
+
+def test_under_cvl_there_is_one_stream_so_that_last_words_come_last(app: Path) -> None:
+    ran = under_cvl(app, "crash")
+    assert ran.err == ""
+    assert start(app, "--act", "crash").err != ""
 
 
 @pytest.mark.parametrize(("act", "device"), [("cuda", "cuda"), ("mps", "mps"), ("memory", "cpu")])
@@ -346,3 +291,35 @@ def test_it_runs_on_python_3_8() -> None:
         check=False,
     )
     assert checked.returncode == 0, checked.stdout
+
+
+def test_variables_that_nobody_else_may_see_come_with_the_request(app: Path) -> None:
+    private = {"https_proxy": "http://ada:opensesame@proxy:1"}
+    assert under_cvl(app, "proxy", environment=private).code == 0
+    assert under_cvl(app, "proxy").code == 1
+
+
+@pytest.mark.parametrize("act", ["fill", "fill behind"])
+def test_a_program_that_fills_the_disk_can_still_say_so(act: str, app: Path) -> None:
+    """Output, result and events are on the same disk, as they are under cvl."""
+    with small_disk(app.parent / "small", 2) as disk:
+        (disk.mount / "control").mkdir()
+        (app.parent / "control").symlink_to(disk.mount / "control")
+        outputs = {"result": str(disk.mount / "result.txt")}
+        ran = under_cvl(app, act, outputs=outputs)
+        assert disk.free < 1 << 14
+        assert (ran.code, ran.result["status"], ran.result["errno"]) == (74, "disk", errno.ENOSPC)
+        assert ran.result["place"] == str(app.parent / "control")
+
+
+def test_what_a_program_quotes_counts_and_no_place_is_named_that_has_room(app: Path) -> None:
+    ran = under_cvl(app, "quote")
+    assert (ran.code, ran.result["status"], ran.result["place"]) == (74, "disk", "")
+
+
+def test_events_that_cannot_be_written_cost_no_result(app: Path) -> None:
+    with small_disk(app.parent / "control", 1) as disk:
+        (disk.mount / "result.json.part").write_bytes(bytes(1 << 14))
+        disk.fill()
+        ran = under_cvl(app, "many")
+        assert (ran.code, ran.result["status"]) == (0, "ok")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from cvl.errors import GpuError, InputError, StateError
+from cvl.errors import DiskFullError, GpuError, InputError, StateError
 from cvl.machine.gpus import Gpu
 from cvl.machine.leases import Wanted, lease_folder, leased, select
+from tests.support.disks import small_disk
+from tests.support.people import as_uid, elsewhere, needs_root
 from tests.support.processes import ended, killed, python, said
 
 A, B = "GPU-aaaa-1111", "GPU-bbbb-2222"
@@ -165,6 +167,106 @@ def test_a_link_that_somebody_planted_is_not_followed(folder: Path, tmp_path: Pa
         assert uuids == (A,)
 
 
+@pytest.mark.parametrize("plant", ["folder link", "file", "closed folder", "open folder"])
+def test_a_folder_that_others_planted_is_refused_and_nothing_is_changed(
+    folder: Path, tmp_path: Path, plant: str
+) -> None:
+    """As root, whom modes do not stop; a link would have made a folder of ours open to all."""
+    needs_root()
+    mine = tmp_path / "mine"
+    mine.mkdir(mode=0o700)
+    if plant == "folder link":
+        folder.symlink_to(mine)
+    elif plant == "file":
+        folder.write_text("precious")
+    else:
+        folder.mkdir()
+        folder.chmod(0o700 if plant == "closed folder" else 0o777)
+        os.chown(folder, 4321, 4321)
+    with pytest.raises(StateError, match="not one that all users share") as caught, lease(A):
+        raise AssertionError("the folder was used")
+    assert caught.value.hint == f"sudo rm -r {folder}: the next run makes it anew"
+    assert mine.stat().st_mode & 0o7777 == 0o700 and not list(mine.iterdir())
+
+
+@pytest.mark.parametrize("plant", ["text", "pipe", "folder", "second name"])
+def test_what_is_no_lease_file_is_neither_written_to_nor_waited_for(
+    folder: Path, tmp_path: Path, plant: str
+) -> None:
+    precious, place = tmp_path / "precious", folder / f"{A}.lock"
+    precious.write_text("precious")
+    folder.mkdir()
+    folder.chmod(0o1777)
+    if plant == "text":
+        place.write_text("precious")
+    elif plant == "second name":
+        place.hardlink_to(precious)
+    elif plant == "pipe":
+        os.mkfifo(place)
+    else:
+        place.mkdir()
+    with pytest.raises(StateError, match="cannot use a lease"), lease(A):
+        raise AssertionError("it was taken for a lease")
+    assert precious.read_text() == "precious"
+    assert plant != "text" or place.read_text() == "precious"
+
+
+def test_what_a_holder_wrote_reaches_no_terminal_as_an_escape(folder: Path) -> None:
+    told: list[str] = []
+
+    def pause(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with lease(A):
+        (folder / f"{A}.lock").write_bytes(b"pid 1 \x1b]0;owned\x07\xff\xfe\x1b[2J")
+        with pytest.raises(KeyboardInterrupt), leased(Wanted((A,), 1), pause, told.append):
+            raise AssertionError("two hold one GPU")
+    assert "\x1b" not in told[0] and "pid 1" in told[0]
+
+
+RACE = """
+import os, sys
+os.umask(int(sys.argv[1], 8))
+from pathlib import Path
+from cvl.machine.leases import Wanted, leased
+def pause(seconds): os.sched_yield()
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(int(sys.argv[2])):
+    os.environ["CVL_LEASE_DIR"] = f"{sys.argv[3]}/{number}/leases"
+    with leased(Wanted((sys.argv[4],), 1), pause, lambda text: None):
+        witness = f"{sys.argv[3]}/{number}/witness"
+        os.close(os.open(witness, os.O_CREAT | os.O_EXCL))
+        os.unlink(witness)
+print("done", flush=True)
+"""
+"""The first lease of the machine, over and over: who comes first makes folder and file."""
+
+
+@pytest.mark.parametrize("masks", [("077", "077"), ("002", "077"), ("022", "002")])
+def test_two_users_never_hold_one_gpu_whoever_came_first(masks: tuple[str, str]) -> None:
+    needs_root()
+    rounds = 60
+    with elsewhere() as place:
+        place.chmod(0o755)
+        for number in range(rounds):
+            (place / str(number)).mkdir()
+            (place / str(number)).chmod(0o1777)
+        users = [as_uid(uid) for uid in (1234, 4321, 0)]
+        competing = [
+            python(RACE, masks[n % 2], str(rounds), str(place), A, become=user)
+            for n, user in enumerate(users * 2)
+        ]
+        assert [said(process) for process in competing] == ["ready"] * 6
+        for process in competing:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        assert [ended(process) for process in competing] == [(0, "done\n", "")] * 6
+        owners = {(place / str(n) / "leases").stat().st_uid for n in range(rounds)}
+        assert owners <= {0, 1234, 4321}
+
+
 def test_a_folder_that_cannot_be_made_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,3 +281,18 @@ def test_without_a_setting_the_folder_is_one_that_everybody_reaches(
 ) -> None:
     monkeypatch.delenv("CVL_LEASE_DIR")
     assert lease_folder() in (Path("/run/lock/cvl-leases"), Path("/tmp/cvl-leases"))
+
+
+def test_a_gpu_is_leased_although_the_disk_of_the_leases_is_full(folder: Path) -> None:
+    """Who holds it cannot be written down; the lock needs no room."""
+    with small_disk(folder, 1, inodes=20) as disk:
+        disk.fill()
+        with lease(A) as held:
+            assert held == (A,)
+        disk.clear()
+        disk.fill_inodes()
+        with lease(A) as held:
+            assert held == (A,)
+        with pytest.raises(DiskFullError, match=str(disk.mount)) as caught, lease(B):
+            pass
+        assert "CVL_LEASE_DIR" in caught.value.hint

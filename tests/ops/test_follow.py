@@ -255,6 +255,21 @@ def test_warnings_and_metrics_have_an_end(path: Path, events: Events) -> None:
     assert (len(events.warnings), len(events.metrics)) == (100, 1000)
 
 
+def test_of_a_flood_of_events_the_end_counts_and_one_progress_is_told_at_a_time(
+    path: Path, events: Events, told: Told
+) -> None:
+    progress = json.dumps({"event": "progress", "done": 1, "total": 9}).encode() + b"\n"
+    with path.open("ab") as stream:
+        stream.write(progress * (4 * MIB // len(progress)))
+    append(
+        path, {"event": "metric", "name": "peak", "value": 7}, {"event": "warning", "message": "w"}
+    )
+    append(path, {"event": "progress", "done": 8, "total": 9})
+    events.poll()
+    assert (events.metrics, events.warnings) == ({"peak": 7.0}, ["w"])
+    assert [p.done for p in told.seen] == [8]
+
+
 def test_a_line_without_an_end_is_dropped(path: Path, events: Events) -> None:
     for _ in range(20):
         with path.open("ab") as stream:

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -146,7 +147,7 @@ def test_how_far_back_results_are_spared(bench: Bench) -> None:
     assert lock.try_acquire()
     for run in ("going-on", "dead"):
         session.records.begin(run, "say", "predict", session.owner, [])
-    with session.records._open() as db:
+    with closing(sqlite3.connect(session.dirs.database, isolation_level=None)) as db:
         db.execute("UPDATE runs SET started=5000 WHERE id='going-on'")
         db.execute("UPDATE runs SET started=1000 WHERE id='dead'")
     assert results_unused_since(bench.another()) == 4400

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cvl.errors import InputError
+from cvl.core.manifest import ModelManifest
+from cvl.errors import InputError, ManifestError
+from cvl.ops.context import source_of
 from cvl.ops.examples import Catalog
-from cvl.ops.request import Options, Request, check_request
+from cvl.ops.request import Checked, Options, Request, check_request
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+STUBS = Path(__file__).resolve().parents[1] / "support" / "examples"
 PORTRAIT = str(EXAMPLES / "avatar_video" / "samples" / "portrait.jpg")
 
 
@@ -63,3 +67,68 @@ def test_an_output_of_a_format_that_cannot_be_made_is_refused(tmp_path: Path) ->
     with pytest.raises(InputError) as caught:
         check_request(catalog, request, "run")
     assert ".wav" in caught.value.hint
+
+
+def _outputs(tmp_path: Path, *names: str, **options: Any) -> Checked:
+    """A request of the example `trap` with files of these names as its outputs."""
+    catalog = Catalog([str(STUBS)])
+    given = {"act": "fifo", "canary": "x"}
+    outputs = dict(
+        zip(("result", "folder"), (str(tmp_path / name) for name in names), strict=False)
+    )
+    request = Request(catalog.find("trap"), given, outputs, options=Options(**options))
+    return check_request(catalog, request, "run")
+
+
+@pytest.mark.parametrize(
+    ("name", "extension"),
+    [
+        ("a.TXT", "txt"), ("a", "txt"), ("a.x y", "txt"), ("a.\u65e5\u672c", "txt"),
+        ("a.\u0130", "txt"), ("a.1\n", "txt"), ("a." + "b" * 12, "b" * 12),
+        ("a." + "b" * 253, "txt"), ("." + "b" * 254, "txt"),
+    ],
+)  # fmt: skip
+def test_only_a_harmless_extension_gets_into_the_container(
+    name: str, extension: str, tmp_path: Path
+) -> None:
+    """The file in the container is called after the output: a long one would be too long there."""
+    checked = _outputs(tmp_path, name)
+    assert checked.outputs["result"].extension == extension
+    assert checked.targets["result"].path == tmp_path / name
+
+
+def test_an_output_cannot_have_the_name_of_anothers_sidecar(tmp_path: Path) -> None:
+    assert _outputs(tmp_path, "a", "a.cvl.json").targets
+    with pytest.raises(InputError, match="the name of another one's sidecar"):
+        _outputs(tmp_path, "a", "a.cvl.json", sidecar=True)
+
+
+def test_an_output_that_is_not_utf8_is_refused_wherever_its_name_is_wrong(tmp_path: Path) -> None:
+    for name in ("\udcff", "\udcff/x"):
+        with pytest.raises(InputError, match=r"--output: the name .*xff.* is not UTF-8"):
+            _outputs(tmp_path, name)
+
+
+def test_a_file_of_an_example_that_is_not_utf8_is_refused_with_the_example(tmp_path: Path) -> None:
+    """BuildKit's client would fail on it, and not say why."""
+    shutil.copytree(STUBS / "trap", tmp_path / "trap")
+    (tmp_path / "trap" / "\udcff.py").touch()
+    manifest = Catalog([str(tmp_path)]).find("trap").manifest
+    assert isinstance(manifest, ModelManifest)
+    with pytest.raises(ManifestError, match=r"trap: the name .xff.py is not UTF-8"):
+        source_of(manifest, tmp_path / "trap")
+
+
+@pytest.mark.parametrize("name", ["stub", "twostep"])
+def test_a_secret_too_short_to_be_kept_out_of_logs_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = Catalog([str(STUBS)])
+    request = Request(catalog.find(name), {}, {"": str(tmp_path / "out.txt")})
+    monkeypatch.setenv("STUB_SECRET", "abc12")
+    with pytest.raises(InputError) as caught:
+        check_request(catalog, request, "run")
+    assert "STUB_SECRET" in caught.value.message and "abc12" not in str(caught.value.args)
+    for good in ("", "abc123"):
+        monkeypatch.setenv("STUB_SECRET", good)
+        check_request(catalog, request, "run")

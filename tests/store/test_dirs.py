@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from cvl.disks import mount_of, naming_the_mount
 from cvl.errors import DiskFullError, StateError
-from cvl.store.atomic import mount_of, naming_the_mount, remove_tree, write_atomic
+from cvl.store.atomic import remove_tree, write_atomic
 from cvl.store.dirs import Dirs, find_dirs, make_private
+from cvl.store.locks import FileLock
+from tests.support.disks import small_disk
 from tests.support.files import read_only_folder
 from tests.support.processes import ended, python
 
@@ -115,3 +119,34 @@ def test_what_a_tree_lies_in_keeps_its_mode() -> None:
         folder.chmod(0o555)
         remove_tree(folder / "tree")
         assert folder.stat().st_mode & 0o777 == 0o555
+
+
+def test_a_quota_that_is_used_up_is_named_by_its_mount(tmp_path: Path) -> None:
+    with pytest.raises(DiskFullError, match="your quota") as caught, naming_the_mount(tmp_path):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+    assert str(mount_of(tmp_path)) in caught.value.message
+
+
+def test_a_mount_is_named_through_links(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/proc")
+    assert mount_of(tmp_path / "link" / "none" / "x") == Path("/proc")
+
+
+def test_folders_and_files_of_ours_say_that_the_disk_is_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 1, inodes=20) as disk:
+        dirs = Dirs(disk.mount / "state", disk.mount / "cache")
+        make_private(dirs.state)
+        disk.fill()
+        with pytest.raises(DiskFullError, match=f"the disk at {disk.mount} is full"):
+            dirs.home_id()
+        disk.clear()
+        dirs.home_id()
+        disk.fill_inodes()
+        for action in (
+            lambda: make_private(dirs.cache),
+            lambda: FileLock(dirs.state / "a.lock").try_acquire(),
+            lambda: write_atomic(dirs.state / "a", b""),
+        ):
+            with pytest.raises(DiskFullError, match="no free inode"):
+                action()
+        assert sorted(path.name for path in dirs.state.iterdir()) == ["id"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import socket
-from collections.abc import Callable, Iterator
+import time
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,14 @@ import pytest
 from cvl.core.manifest import Expect
 from cvl.core.plan import OutputRequest
 from cvl.errors import InputError, OutputError
+from cvl.store.atomic import remove_tree
 from cvl.store.outputs import check_output
 from cvl.store.targets import prepare_target, remove_staging
-from tests.support.files import wav
+from tests.support.files import folder_of_nobody, nested, opens_of, wav
+from tests.support.people import needs_root
 
 FILE = OutputRequest("file", "bin")
 FOLDER = OutputRequest("directory", "")
-IN_OPEN = 0x20
 
 
 def refused(folder: Path, request: OutputRequest = FILE) -> OutputError:
@@ -55,24 +57,6 @@ def test_a_link_is_refused_and_what_it_names_is_not_opened(tmp_path: Path) -> No
         canary.read_text()
         assert opened()
     assert (failure.code, failure.message[-15:]) == ("hostile_output", "a symbolic link")
-
-
-@contextlib.contextmanager
-def opens_of(path: Path) -> Iterator[Callable[[], bool]]:
-    """Watched by the kernel: has anybody opened `path`?"""
-    libc = ctypes.CDLL(None, use_errno=True)
-    watch = libc.inotify_init1(os.O_NONBLOCK)
-    assert libc.inotify_add_watch(watch, bytes(path), IN_OPEN) >= 0
-
-    def opened() -> bool:
-        with contextlib.suppress(BlockingIOError):
-            return bool(os.read(watch, 4096))
-        return False
-
-    try:
-        yield opened
-    finally:
-        os.close(watch)
 
 
 def test_a_fifo_does_not_hang_us(tmp_path: Path) -> None:
@@ -122,7 +106,7 @@ def test_a_folder_is_known_by_its_names_and_contents(tmp_path: Path) -> None:
     folder = tmp_path / "result"
     (folder / "sub").mkdir(parents=True)
     (folder / "sub" / "a").write_text("x")
-    Path(os.fsdecode(bytes(folder) + b"/\xff")).write_text("y")
+    (folder / "a\n").write_text("y")
     first = check_output("talk", "result", FOLDER, tmp_path)
     assert first.size == 2
     (folder / "sub" / "a").rename(folder / "sub" / "b")
@@ -139,6 +123,83 @@ def test_a_folder_holds_plain_files_alone(tmp_path: Path) -> None:
     (folder / "one").write_text("x")
     os.link(folder / "one", folder / "two")
     assert refused(tmp_path, FOLDER).code == "hostile_output"
+
+
+def test_a_folder_holds_no_names_that_are_one_elsewhere_or_nothing(tmp_path: Path) -> None:
+    for number, pair in enumerate(
+        (("A", "a"), ("\xe9", "e\u0301"), ("b/X", "b/x"), ("C/1", "c/2"))
+    ):
+        for name in pair:
+            file = tmp_path / str(number) / "result" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("x")
+        failure = refused(tmp_path / str(number), FOLDER)
+        assert failure.code == "hostile_output"
+        assert "which are one name on some disks" in failure.message
+    (tmp_path / "result").mkdir()
+    Path(os.fsdecode(bytes(tmp_path) + b"/result/\xff")).write_text("y")
+    assert refused(tmp_path, FOLDER).message.endswith("holds a name that is not UTF-8")
+
+
+def test_a_file_in_a_folder_cannot_claim_more_than_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "result").mkdir()
+    with (tmp_path / "result" / "film.mp4").open("wb") as stream:
+        stream.truncate(1 << 40)
+    assert refused(tmp_path, FOLDER).message.endswith("holds a sparse file")
+
+
+def test_a_device_is_not_even_opened(tmp_path: Path) -> None:
+    """Opening alone can move a tape or arm a watchdog."""
+    needs_root()
+    (tmp_path / "result").mkdir()
+    for place, request in ((tmp_path / "result.bin", FILE), (tmp_path / "result" / "x", FOLDER)):
+        os.mknod(place, 0o20666, os.makedev(1, 3))
+        with opens_of(place) as opened:
+            failure = refused(tmp_path, request)
+            assert not opened()
+            place.read_bytes()
+            assert opened()
+        assert failure.code == "hostile_output"
+
+
+def test_what_has_no_mode_is_told_as_such_and_not_passed_over() -> None:
+    with folder_of_nobody() as folder:
+        (folder / "result" / "locked").mkdir(parents=True)
+        (folder / "result" / "locked" / "file").touch()
+        (folder / "result" / "locked").chmod(0)
+        assert refused(folder, FOLDER).message.endswith("holds something that cannot be read")
+        (folder / "result.bin").write_text("x")
+        (folder / "result.bin").chmod(0)
+        assert "cannot be read" in refused(folder).message
+
+
+def test_20_000_files_and_1500_levels_cost_no_more_than_1000_files(tmp_path: Path) -> None:
+    (tmp_path / "result").mkdir()
+    folder = os.open(tmp_path / "result", os.O_RDONLY)
+    for number in range(20_000):
+        os.mknod(str(number), dir_fd=folder)
+    os.close(folder)
+    with bounded(seconds=0.5, size=2 << 20):
+        assert "more than 1000 files" in refused(tmp_path, FOLDER).message
+    remove_tree(tmp_path / "result")
+    nested(tmp_path / "result", 1500, "x")
+    with bounded(seconds=0.5, size=2 << 20):
+        assert "is too deep" in refused(tmp_path, FOLDER).message
+    remove_tree(tmp_path / "result")
+    assert os.listdir(tmp_path) == []
+
+
+@contextlib.contextmanager
+def bounded(*, seconds: float, size: int) -> Iterator[None]:
+    """CPU time and memory of Python's in the block."""
+    tracemalloc.start()
+    began = time.process_time()
+    try:
+        yield
+        assert time.process_time() - began < seconds
+        assert tracemalloc.get_traced_memory()[1] < size
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_folder_cannot_hold_too_much_and_is_no_link(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cvl.errors import TargetExistsError
+from cvl.errors import InputError, TargetExistsError
 from cvl.store.outputs import Produced
 from cvl.store.patching import statement_in
 from cvl.store.publishing import publish
@@ -243,3 +243,23 @@ def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
     for number in range(60):
         put(path, (b"a", b"b")[number % 2] * 65536, overwrite=True)
     assert ended(reader)[1] == "{(65536, 1)}\n"
+
+
+@pytest.mark.parametrize("how", ["link", "file", "stranger"])
+def test_a_staging_folder_that_somebody_else_made_is_not_used(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name is in the labels of the container while a run lasts."""
+    precious = tmp_path / "precious"
+    (precious / "output").mkdir(parents=True)
+    target = prepare_target(tmp_path / "a.txt", "run", overwrite=True)
+    if how == "link":
+        target.staging.symlink_to(precious)
+    elif how == "file":
+        target.staging.write_text("theirs")
+    else:
+        target.staging.mkdir()
+        monkeypatch.setattr("os.geteuid", lambda: 4242)
+    with pytest.raises(InputError, match="somebody else made"):
+        publish(produced(tmp_path / "made"), target, allow)
+    assert (precious / "output").is_dir() and not target.path.exists()

@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support import orphans
 from tests.support.packages import may_install, which
 
 START_TIMEOUT_S = 60
@@ -34,7 +36,10 @@ class Engine:
     network: str = ""
     process: subprocess.Popen[bytes] | None = None
     folder: Path | None = None
+    data: Path = Path()
+    command: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    """How it was started, to start it again."""
 
     def docker(self, *arguments: str, check: bool = True) -> str:
         """Output of a docker command on this engine."""
@@ -61,19 +66,69 @@ class Engine:
             return False
         return result.returncode == 0
 
+    def freeze(self) -> None:
+        """It keeps its socket and every connection, and answers nothing."""
+        self._send(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._send(signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """Ask it to end, and return when it takes no more calls; its containers end too, but under
+        live-restore."""
+        self._send(signal.SIGTERM)
+        while self._listens():
+            time.sleep(0.01)
+
+    def kill9(self) -> None:
+        """The daemon alone dies; its containers go on without it."""
+        self._send(signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(timeout=30)
+
+    def restart(self) -> None:
+        """Again, with the same data and at the same address, once it has ended."""
+        assert self.process is not None and self.folder is not None
+        self.process.wait(timeout=30)
+        # Who died by SIGKILL left these, and a pid may be another process's by now.
+        for left in ("pid", "exec/containerd/containerd.pid"):
+            (self.folder / left).unlink(missing_ok=True)
+        self._launch()
+        _wait(self)
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(self.host.removeprefix("unix://")) == 0
+
+    def _launch(self) -> None:
+        assert self.folder is not None
+        with (self.folder / "dockerd.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env=self.environment,
+            )
+
+    def _send(self, signum: int) -> None:
+        assert self.process is not None, "it is not an engine of the tests' own"
+        self.process.send_signal(signum)
+
     def stop(self) -> None:
         """End the engine that this object started; nothing else is touched."""
-        if self.process is None:
-            return
-        self.process.send_signal(signal.SIGCONT)
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
         self.process = None
         if self.folder is not None:
+            orphans.clear(self.folder, self.data)
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -95,15 +150,21 @@ def provide() -> Engine:
 
 
 def start(
-    data: Path, *, namespace: bool, hook: bool = True, blind_to: Path | None = None
+    data: Path,
+    *,
+    namespace: bool,
+    hook: bool = True,
+    blind_to: Path | None = None,
+    live_restore: bool = False,
 ) -> Engine:
     """Start dockerd with its data in `data`. With namespace=True it has a network of its own: no
-    bridge, so that it does not take away another engine's."""
+    bridge, so that it does not take away another engine's. live_restore: its containers outlive
+    it."""
     run = Path(tempfile.mkdtemp(prefix="cvl-engine-"))
     run.chmod(0o711)
     data.mkdir(parents=True, exist_ok=True)
     config = run / "daemon.json"
-    config.write_text("{}")
+    config.write_text(json.dumps({"live-restore": live_restore}))
     host = f"unix://{run}/docker.sock"
     command = [which("dockerd") or "dockerd", "--config-file", str(config)]
     command += ["--data-root", str(data), "--exec-root", str(run / "exec")]
@@ -118,16 +179,10 @@ def start(
     path = f"{run}/hooks:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     if hook:
         _install_hook(run / "hooks", run)
-    with (run / "dockerd.log").open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdout=log,
-            stderr=log,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-            env={**os.environ, "PATH": path},
-        )
-    engine = Engine(host, "none" if namespace else "host", process, run)
+    environment = {**os.environ, "PATH": path}
+    network = "none" if namespace else "host"
+    engine = Engine(host, network, None, run, data, tuple(command), environment)
+    engine._launch()
     _wait(engine)
     return engine
 
@@ -146,5 +201,6 @@ def _wait(engine: Engine) -> None:
     while not engine.answers():
         if engine.process.poll() is not None or time.monotonic() > end:
             log = (engine.folder / "dockerd.log").read_text()[-2000:]
+            engine.stop()
             raise RuntimeError(f"the tests' own dockerd did not start:\n{log}")
         time.sleep(0.1)

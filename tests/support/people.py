@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from tests.support.engine import Engine
@@ -43,19 +44,27 @@ def elsewhere() -> Iterator[Path]:
         yield home
 
 
-def as_user(engine: Engine, home: Path) -> Person:
+def as_user(engine: Engine, home: Path, uid: int = UID) -> Person:
     """A user without a passwd entry, in the group that may use the engine's socket; `home` becomes
     theirs alone."""
     group = Path(engine.host.removeprefix("unix://")).stat().st_gid
-    os.chown(home, UID, UID)
+    os.chown(home, uid, uid)
     home.chmod(0o700)
-    become = ["setpriv", f"--reuid={UID}", f"--regid={UID}", f"--groups={group}", "--"]
+    become = ["setpriv", f"--reuid={uid}", f"--regid={uid}", f"--groups={group}", "--"]
     paths = [str(REPOSITORY), *(path for path in sys.path if path.endswith("site-packages"))]
     environment = {"HOME": str(home), "PYTHONPATH": os.pathsep.join(paths), "USER": "somebody"}
-    return Person(UID, UID, [*become, *_interpreter(become, environment)], environment)
+    return Person(uid, uid, [*become, *interpreter(become, environment)], environment)
 
 
-def _interpreter(become: list[str], environment: dict[str, str]) -> list[str]:
+@cache
+def as_uid(uid: int) -> tuple[str, ...]:
+    """The command that runs Python as `uid`, who has no name, no home and no group."""
+    become = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+    paths = [str(REPOSITORY), *(path for path in sys.path if path.endswith("site-packages"))]
+    return (*become, *interpreter(become, {"PYTHONPATH": os.pathsep.join(paths)}))
+
+
+def interpreter(become: list[str], environment: dict[str, str]) -> list[str]:
     """The first Python that this user may run and that imports cvl: ours may be out of reach."""
     for path in (sys.executable, "/usr/bin/python3"):
         result = subprocess.run(

@@ -6,16 +6,20 @@ import os
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def python(code: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start `code` in a Python of its own; its argv are `arguments`."""
+def python(
+    code: str, *arguments: str, become: Sequence[str] = (), **environment: str
+) -> subprocess.Popen[str]:
+    """Start `code` in a Python of its own; its argv are `arguments`. become: a command that goes on
+    as another user and ends with a Python for them."""
     return subprocess.Popen(
-        [sys.executable, "-c", code, *arguments],
+        [*(become or [sys.executable]), "-c", code, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import hashlib
 import json
+import socket
+import struct
 import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,17 +27,34 @@ LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 @contextmanager
-def serving(engine: Engine, image: str, folder: Path) -> Iterator[str]:
-    """Serve `image` of the engine as `127.0.0.1:PORT/example`; yields that reference."""
+def serving(engine: Engine, image: str, folder: Path, *, to: Engine | None = None) -> Iterator[str]:
+    """Serve `image` of the engine as `127.0.0.1:PORT/example`; yields that reference. to: an engine
+    in a network namespace of its own that pulls it."""
     blobs = _blobs(engine, image, folder)
     handler = type("Handler", (_Handler,), {"blobs": blobs})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    with ThreadPoolExecutor(1) as there:
+        if to is not None and to.process is not None:
+            there.submit(_enter_network, to.process.pid).result()
+        server = there.submit(ThreadingHTTPServer, ("127.0.0.1", 0), handler).result()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"127.0.0.1:{server.server_address[1]}/example:latest"
     finally:
         server.shutdown()
         server.server_close()
+
+
+def _enter_network(pid: int) -> None:
+    """Take this thread into the network namespace of a process, where loopback comes up. A socket
+    stays in the namespace that it was made in."""
+    clone_newnet, get_flags, set_flags, up = 0x40000000, 0x8913, 0x8914, 1
+    with open(f"/proc/{pid}/ns/net") as namespace:
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), clone_newnet):
+            raise OSError(ctypes.get_errno(), "setns")
+    with socket.socket() as any_socket:
+        found = fcntl.ioctl(any_socket, get_flags, struct.pack("16sh14x", b"lo", 0))
+        flags = struct.unpack("16sh14x", found)[1]
+        fcntl.ioctl(any_socket, set_flags, struct.pack("16sh14x", b"lo", flags | up))
 
 
 def _blobs(engine: Engine, image: str, folder: Path) -> dict[str, Path]:

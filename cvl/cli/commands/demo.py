@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cvl.cli.commands.run import PROGRESS
-from cvl.cli.options import catalog, common
+from cvl.cli.options import EqualsCommand, catalog, common
 from cvl.cli.suggestions import files
 from cvl.cli.terminal import Terminal
 from cvl.ops.request import Options, Request
@@ -16,7 +16,7 @@ SEED = 42
 """Always the same, so that the demo of one version is the same file everywhere."""
 
 
-@click.command()
+@click.command(cls=EqualsCommand)
 @click.option("--text", metavar="TEXT", help="What to say, instead of the sample.")
 @click.option(
     "--image", metavar="FILE", help="Another portrait, instead of the sample.", shell_complete=files
@@ -68,6 +68,7 @@ def command(
         progress=shown,
         base_image=config.base_image,
         build_network=config.build_network,
+        engine_wait_s=config.engine_wait_s,
         engine=engine or config.engine,
         engine_named=engine is not None,
         trust=False,

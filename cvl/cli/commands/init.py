@@ -45,7 +45,7 @@ def command(terminal: Terminal, name: str, pipeline: bool, folder: str | None) -
         "within_reach": made.within_reach,
         "try": tried,
     }
-    terminal.data(data, str(made.folder))
+    terminal.data(data, [str(made.folder)])
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from cvl.cli.options import catalog, common
 from cvl.cli.suggestions import files
 from cvl.cli.terminal import Terminal
 from cvl.cli.units import size
+from cvl.core.names import printable
 from cvl.core.plain import to_plain
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def command(terminal: Terminal, file: str) -> int:
     from cvl.ops.inspecting import inspect_file
 
     found = inspect_file(catalog(terminal), Path(file))
-    terminal.data(_data(found), "\n".join(_text(found, file)))
+    terminal.data(_data(found), _text(found, file))
     return 0
 
 
@@ -56,16 +58,21 @@ def _data(found: Inspection) -> dict[str, Any]:
 
 def _text(found: Inspection, file: str) -> list[str]:
     media = _media(found.media) if found.media else found.media_problem
-    lines = [f"{file}: {media}, {size(found.size)}"]
+    lines = [f"{printable(file, 300)}: {media}, {size(found.size)}"]
     made_by, problem = found.statement.provenance, found.statement.problem
     if made_by is not None:
-        return [*lines, *_made_by(made_by, found.code), f"again: cvl rerun {file}"]
+        return [*lines, *_made_by(made_by, found.code), f"again: cvl rerun {_word(file)}"]
     if problem:
         return [*lines, f"It {problem}."]
     return [
         *lines,
         "It does not say how it was made: cvl did not make it, or it was changed since.",
     ]
+
+
+def _word(file: str) -> str:
+    """A path as one would type it."""
+    return shlex.quote(printable(f"./{file}" if file.startswith("-") else file, 300))
 
 
 def _media(media: MediaInfo) -> str:

@@ -263,6 +263,7 @@ def settings_of(values: dict[str, Any], config: Config) -> Settings:
         engine_named=values["engine"] is not None,
         trust=values["trust"],
         ca_bundle=values["ca_bundle"] or config.ca_bundle,
+        engine_wait_s=config.engine_wait_s,
         dry_run=values["dry_run"],
         explain=values["explain"],
     )

@@ -29,20 +29,20 @@ def command(terminal: Terminal, examples_or_paths: tuple[str, ...]) -> int:
     found = catalog(terminal)
     verdicts = [check_example(found, e) for e in chosen(found, examples_or_paths)]
     data = {"examples": [{**asdict(v), "good": v.good} for v in verdicts]}
-    text = "\n".join(_text(verdict) for verdict in verdicts)
+    lines = [line for verdict in verdicts for line in _lines(verdict)]
     bad = [verdict for verdict in verdicts if not verdict.good]
     if not bad:
-        terminal.data(data, text)
+        terminal.data(data, lines)
         return 0
     if not terminal.json:
-        terminal.data(data, text)
+        terminal.data(data, lines)
     noun = "manifest is" if len(bad) == 1 else "manifests are"
     error = ManifestError(f"{len(bad)} of {len(verdicts)} {noun} wrong")
     terminal.fail(error, data)
     return error.status
 
 
-def _text(verdict: Verdict) -> str:
+def _lines(verdict: Verdict) -> list[str]:
     if verdict.good:
-        return f"ok {verdict.name}"
-    return verdict.error + (f"\n  hint: {verdict.hint}" if verdict.hint else "")
+        return [f"ok {verdict.name}"]
+    return [verdict.error, *([f"  hint: {verdict.hint}"] if verdict.hint else [])]

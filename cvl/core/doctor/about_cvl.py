@@ -47,7 +47,8 @@ def _settings(facts: MachineFacts) -> Finding:
 
 def _folders(facts: MachineFacts) -> Iterator[Finding]:
     if facts.home is not None:
-        yield Finding("cvl", "error", "no_home", facts.home.message, facts.home.hint)
+        code = facts.home.code
+        yield Finding("cvl", "error", code, facts.home.message, facts.home.hint)
         return
     wrong = [found for folder in facts.folders for found in _folder(facts, folder)]
     if not wrong and facts.folders:
@@ -60,8 +61,9 @@ def _folder(facts: MachineFacts, folder: FolderFact) -> Iterator[Finding]:
     uid, path = facts.system.uid, folder.path
     if folder.existing == path and folder.owner != uid:
         text = f"{path} ({folder.what}) belongs to user {folder.owner}, not to you ({uid})"
-        commands = (f"sudo chown -R {uid} {path}",)
-        yield Finding("cvl", "error", "folder_not_yours", text, "give it to yourself", commands)
+        commands = (f"sudo chown -R {uid} {path}",) if folder.owner == 0 else ()
+        remedy = "give it to yourself" if commands else "set CVL_HOME to a folder of yours"
+        yield Finding("cvl", "error", "folder_not_yours", text, remedy, commands)
     elif not folder.writable:
         text = f"{folder.existing} cannot be written to ({folder.what})"
         remedy = "set CVL_HOME to a folder of yours"

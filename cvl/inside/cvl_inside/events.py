@@ -1,6 +1,7 @@
 """Events of a run: JSON lines in the private control folder, or plain text on stderr without
 one."""
 
+import contextlib
 import json
 import os
 import sys
@@ -22,17 +23,23 @@ class Events:
         self._previews = 0
 
     def emit(self, kind: str, **fields: Any) -> None:
-        """Append one event. A single write, so that a reader never sees two lines mixed."""
+        """Append one event. A single write, so that a reader never sees two lines mixed. A full
+        disk costs the event, never the run."""
         if self._control is None:
             if kind == "warning":
                 print(f"warning: {fields['message']}", file=sys.stderr, flush=True)
             return
         # Numbers of NumPy and torch are not JSON by themselves.
         line = json.dumps({"event": kind, "time": time.time(), **fields}, default=float) + "\n"
+        with contextlib.suppress(OSError):
+            self._append(line.encode())
+
+    def _append(self, line: bytes) -> None:
+        assert self._control is not None
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
         descriptor = os.open(str(self._control / "events.jsonl"), flags, 0o600)
         try:
-            os.write(descriptor, line.encode())
+            os.write(descriptor, line)
         finally:
             os.close(descriptor)
 

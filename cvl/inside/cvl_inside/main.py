@@ -9,25 +9,31 @@ import traceback
 from pathlib import Path
 from typing import Any, Dict, NoReturn, Optional, Type
 
-from . import decoding, memory, runtime
+from . import decoding, disk, memory, runtime
 from .events import PROTOCOL, Events
 from .predictor import Context, InputError, Predictor
 from .standalone import request_from_argv
 
 EXIT_INPUT = 65
+EXIT_DISK = 74
 EXIT_OOM = 75
 EXIT_OUTPUT = 76
+RESULT_BYTES = 16384
 
 
 def run(predictor: Type[Predictor]) -> NoReturn:
-    """Run one prediction and end the process: 0 ok, 65 bad input, 75 out of memory, 76 bad
-    output."""
+    """Run one prediction and end the process: 0 ok, 65 bad input, 74 disk full, 75 out of memory,
+    76 bad output."""
     control = os.environ.get("CVL_CONTROL")
+    if control:
+        with contextlib.suppress(OSError):
+            os.dup2(1, 2)  # an engine mixes two streams as they come: last words must come last
     events = Events(control)
+    if control:
+        _reserve_result(Path(control))
     result = _predict(predictor, events)
-    with contextlib.suppress(OSError):
-        for name, value in memory.peaks().items():
-            events.emit("metric", name=name, value=value, unit="bytes")
+    for name, value in memory.peaks().items():
+        events.emit("metric", name=name, value=value, unit="bytes")
     if control:
         _write_result(Path(control), result)
     elif result["status"] != "ok":
@@ -67,10 +73,18 @@ def _predict(predictor: Type[Predictor], events: Events) -> Dict[str, Any]:
         device = _oom_device(error)
         if device is not None:
             return _failure(EXIT_OOM, "oom", str(error), device=device)
+        number = disk.full_errno(error)
+        if number:
+            return _disk_full(error, number)
         return _failure(1, "error", f"{type(error).__name__}: {error}")
 
 
-def _failure(exit_code: int, status: str, message: str, **more: str) -> Dict[str, Any]:
+def _disk_full(error: BaseException, number: int) -> Dict[str, Any]:
+    told = f"{type(error).__name__}: {error}"
+    return _failure(EXIT_DISK, "disk", told, errno=number, place=disk.full_place())
+
+
+def _failure(exit_code: int, status: str, message: str, **more: Any) -> Dict[str, Any]:
     return {"status": status, "exit": exit_code, "message": message[:2000], **more}
 
 
@@ -85,6 +99,7 @@ def _read_request() -> Dict[str, Any]:
         raise RuntimeError(
             f"protocol {request.get('protocol')} is not {PROTOCOL}: rebuild the image"
         )
+    os.environ.update(request.get("environment", {}))
     return request
 
 
@@ -98,7 +113,19 @@ def _oom_device(error: BaseException) -> Optional[str]:
     return None
 
 
+def _reserve_result(control: Path) -> None:
+    """Room for the result: a program that fills the disk must still be able to say so."""
+    with contextlib.suppress(OSError):
+        (control / "result.json.part").write_bytes(os.urandom(RESULT_BYTES))
+
+
 def _write_result(control: Path, result: Dict[str, Any]) -> None:
+    """In the room that was kept for it. Without a result, the exit code speaks."""
     temporary = control / "result.json.part"
-    temporary.write_text(json.dumps(result))
-    temporary.replace(control / "result.json")
+    try:
+        with open(str(temporary), "r+b" if temporary.exists() else "wb") as stream:
+            stream.write(json.dumps(result).encode())
+            stream.truncate()
+        temporary.replace(control / "result.json")
+    except OSError as error:
+        print(f"the result cannot be written: {error}", file=sys.stderr)

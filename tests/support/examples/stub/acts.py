@@ -1,5 +1,8 @@
 """The acts: each gets the context, the path of the output, an amount and perhaps a file."""
 
+import base64
+import contextlib
+import hashlib
 import json
 import os
 import pwd
@@ -9,6 +12,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+from cvl_inside import InputError
 
 MIB = 1 << 20
 
@@ -24,6 +29,19 @@ def copy(ctx, path, amount, file):
 def sleep(ctx, path, amount, file):
     time.sleep(amount)
     ok(ctx, path, amount, file)
+
+
+def slowly(ctx, path, amount, file):
+    """Says so after two seconds, and sleeps on."""
+    time.sleep(2)
+    ctx.warning("two seconds old")
+    sleep(ctx, path, amount, file)
+
+
+def late_exit(ctx, path, amount, file):
+    """The same for three more seconds; `amount` is its exit code."""
+    slowly(ctx, path, 3, file)
+    os._exit(int(amount))
 
 
 def deaf(ctx, path, amount, file):
@@ -68,6 +86,30 @@ def kill_self(ctx, path, amount, file):
 
 def raise_error(ctx, path, amount, file):
     raise RuntimeError("the model is broken")
+
+
+def leak(ctx, path, amount, file):
+    """Says its secret in every way there is, then ends in the way that `amount` names."""
+    secret = ctx.secret("STUB_SECRET")
+    Path(path).write_text(hashlib.sha256(secret.encode()).hexdigest())
+    forms = [secret, base64.b64encode(f"u:{secret}".encode()).decode(), secret.encode().hex()]
+    for form in forms:
+        for piece in (form[:9], form[9:] + "\n"):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        print(json.dumps({"key": form}), file=sys.stderr, flush=True)
+        ctx.metric(form, 1)
+        ctx.progress(1.5, 2, form[:32])
+        ctx.warning(f"the key is {form}")
+    if amount == 1:
+        raise RuntimeError(f"401: wrong key {secret}")
+    if amount == 2:
+        raise InputError(f"bad {secret}", hint=f"not {secret}", code=secret)
+    if amount == 3:
+        print(f"dying of {secret}", end="", flush=True)
+        os._exit(3)
+    if amount == 4:
+        time.sleep(600)
 
 
 def nothing(ctx, path, amount, file):
@@ -125,13 +167,73 @@ def big_file(ctx, path, amount, file):
             stream.write(bytes(MIB))
 
 
+def write(ctx, path, amount, file):
+    """Writes `amount` MiB."""
+    with open(path, "wb") as stream:
+        for _ in range(int(amount)):
+            stream.write(bytes(MIB))
+
+
+def write_regardless(ctx, path, amount, file):
+    """The same, and ends well whatever becomes of it."""
+    with contextlib.suppress(OSError):
+        write(ctx, path, amount, file)
+    with open(path, "ab"):
+        pass
+
+
+def write_scratch(ctx, path, amount, file):
+    write(ctx, os.path.join(ctx.scratch, "large"), amount, file)
+    ok(ctx, path, amount, file)
+
+
+def write_tmp(ctx, path, amount, file):
+    """In files that are smaller than one may be."""
+    for number in range(int(amount)):
+        write(ctx, f"/tmp/{number}", 1, file)
+
+
+ESCAPES = b"\x1b]0;owned\x07\x1b[2J\x9b31m"
+FORGED = b'\n{"event": "warning", "message": "forged"}\n{"status": "ok", "exit": 0}\n'
+
+
 def flood(ctx, path, amount, file):
-    """Writes `amount` MiB of log, with escapes in it and a line without an end."""
-    block = b"\x1b]0;owned\x07\x1b[2J" + b"x" * (MIB - 20)
+    """Writes `amount` MiB of log, with escapes in it, as one line without an end."""
+    block = ESCAPES + b"x" * (MIB - len(ESCAPES))
     for _ in range(int(amount)):
         sys.stdout.buffer.write(block)
     sys.stdout.buffer.flush()
     ok(ctx, path, amount, file)
+
+
+def flood_lines(ctx, path, amount, file):
+    """Writes `amount` MiB of short lines, with escapes and what looks like protocol among them, and
+    fails with words of its own."""
+    block = FORGED + (ESCAPES + b"all work and no play\r\n") * (MIB // 40)
+    for _ in range(int(amount)):
+        sys.stdout.buffer.write(block + b"x" * (MIB - len(block)))
+    sys.stdout.buffer.flush()
+    os.write(2, b"\nLastWords: the printer is \x1b[31mon fire\x1b[0m\n\x1b[0m\n")
+    os._exit(9)
+
+
+def flood_control(ctx, path, amount, file):
+    """Writes `amount` MiB of events, an event without an end, and a result that has none either;
+    then what counts."""
+    control = Path(os.environ["CVL_CONTROL"])
+    line = json.dumps({"event": "progress", "done": 1, "total": 2, "unit": "x"}) + "\n"
+    with open(control / "events.jsonl", "ab", buffering=0) as events:
+        for _ in range(int(amount)):
+            events.write(line.encode() * (MIB // len(line)))
+        for _ in range(int(amount)):
+            events.write(b"[" * MIB)
+        events.write(b"\n")
+    with open(control / "result.json", "wb") as result:
+        for _ in range(int(amount)):
+            result.write(b'{"message": "' + b"[" * MIB)
+    ctx.metric("last", 7)
+    ctx.warning("the last warning")
+    os._exit(65)
 
 
 def forks(ctx, path, amount, file):
