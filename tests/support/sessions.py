@@ -20,6 +20,8 @@ from typing import BinaryIO
 from tests.support.engine import OWN
 from tests.support.packages import may_install
 
+EXAMPLES = "--ignore=tests/examples"
+"""Those have a target of their own: make test-examples."""
 STATE = ("tests/store", "tests/machine", "tests/venv")
 FULL = {"CVL_TEST_FULL": "1"}
 
@@ -41,11 +43,11 @@ def sessions(target: str) -> list[Session]:
             Session("faults", ("tests/faults",), {**own, **FULL}),
             Session("state", STATE, FULL),
         ]
-    others = Session("without containers", ("-m", "not docker"))
+    others = Session("without containers", ("-m", "not docker", EXAMPLES))
     if not own:
-        return [Session("with containers", ("-m", "docker")), others]
+        return [Session("with containers", ("-m", "docker", EXAMPLES)), others]
     return [
-        Session("with containers", ("-m", "docker", "--ignore=tests/faults")),
+        Session("with containers", ("-m", "docker", "--ignore=tests/faults", EXAMPLES)),
         Session("faults", ("-m", "docker", "tests/faults"), own),
         others,
     ]
