@@ -49,7 +49,5 @@ def test_every_example_has_a_readme_with_its_licence_and_every_option() -> None:
             assert f"`{name}`" in text or f"--{name.replace('_', '-')}" in text, (example, name)
 
 
-def test_an_engine_that_is_not_supported_is_named_as_that_alone() -> None:
-    sentences = [s for s in re.split(r"(?<=[.:|])\s", README) if "podman" in s.lower()]
-    assert all("not supported" in " ".join(sentence.split()) for sentence in sentences)
-    assert len(sentences) == 1
+def test_an_engine_that_is_not_supported_is_not_named() -> None:
+    assert "podman" not in README.lower()

@@ -196,6 +196,31 @@ def test_a_removal_that_fails_does_not_cost_the_result(bench: Bench) -> None:
     assert bench.target.exists()
 
 
+def test_no_step_runs_beside_one_that_its_own_process_had_to_leave(bench: Bench) -> None:
+    """A living owner's container is nobody else's to remove."""
+
+    def go_away(container: FakeContainer) -> int:
+        bench.engine.lose()
+        container.wait_for_kill()
+        return 0
+
+    bench.play(go_away)
+    with pytest.raises(EngineError):
+        bench.run()
+    bench.engine.come_back()
+    (left,) = bench.engine.containers
+    beside: list[str] = []
+
+    def look(container: FakeContainer) -> int:
+        beside.extend(bench.engine.containers)
+        return say(container)
+
+    bench.play(look)
+    bench.run()
+    assert len(beside) == 1 and left not in beside
+    assert bench.leftovers() == []
+
+
 def test_an_engine_that_goes_away_in_the_middle_is_told_as_lost_and_publishes_nothing(
     bench: Bench,
 ) -> None:
