@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tests.support.people import needs_root
 
 PAGE = 4096
 SLACK = 1 << 20
+SETTLED_S = 20
 FULL = bool(os.environ.get("CVL_TEST_FULL"))
 ROUNDS = 20 if FULL else 5
 
@@ -34,6 +36,15 @@ class Disk:
         found = os.statvfs(self.mount)
         ballast = sum(path.stat().st_blocks * 512 for path in self._ballast())
         return (found.f_blocks - found.f_bfree) * found.f_frsize - ballast
+
+    def comes_back_to(self, used: int) -> bool:
+        """Is as much taken as before, or soon? An engine tidies up after it has answered."""
+        end = time.monotonic() + SETTLED_S
+        while abs(self.used - used) >= SLACK:
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.1)
+        return True
 
     def fill(self, left: int = 0) -> None:
         """Leave `left` bytes, rounded down to a page."""
