@@ -19,6 +19,7 @@ from cvl.ops.report import Report, Silent
 from cvl.store.digests import Digests
 from cvl.store.dirs import Dirs, find_dirs, make_private
 from cvl.store.locks import FileLock
+from cvl.store.pins import Pins
 from cvl.store.records import Records
 from cvl.store.results import Results
 
@@ -55,6 +56,8 @@ class Session:
     """docker, venv, or auto: docker where it can be."""
     engine_named: bool = False
     """It was named on this very command line, not by a file that may have come with a folder."""
+    offline: bool = False
+    """Use no network for weights."""
     trust: bool = False
     """The user trusts examples that were found where they work."""
     base_problems: dict[str, EngineError | None] = field(default_factory=dict)
@@ -115,6 +118,10 @@ class Session:
     @cached_property
     def digests(self) -> Digests:
         return Digests(self.dirs.digests)
+
+    @cached_property
+    def pins(self) -> Pins:
+        return Pins(self.dirs.weight_locks)
 
     @cached_property
     def engine(self) -> Engine:

@@ -53,6 +53,15 @@ class Dirs:
         return self.cache / "envs"
 
     @property
+    def weight_locks(self) -> Path:
+        """Which commits and contents weights have for this user."""
+        return self.state / "weights"
+
+    @property
+    def url_weights(self) -> Path:
+        return self.cache / "weights"
+
+    @property
     def processes(self) -> Path:
         return self.state / "processes"
 

@@ -1,0 +1,120 @@
+"""What cvl and its worker say to each other: one request on the worker's stdin, then lines on its
+stdout, each `{"is": ..., ...}`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from cvl.core.weights import RepoFile
+
+
+@dataclass(frozen=True)
+class Resolve:
+    """Which commit a revision is, and what it has. Answered by Resolved."""
+
+    repo: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Download these files of a repo at a commit into the hub cache, and check what they hold,
+    those too that are there already. revision: what other programs call that commit. again: fetch
+    them whatever is there. Answered by a Fetched for each."""
+
+    repo: str
+    commit: str
+    revision: str
+    files: dict[str, RepoFile]
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class FetchUrl:
+    """Download a file of `size` bytes to `path`, a name of its own, and check it."""
+
+    url: str
+    sha256: str
+    size: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Remove revisions (commits) from the hub cache, single files (repo, commit, path), and what
+    killed downloads left (paths), as the hub's library does it. Answered by Deleted."""
+
+    revisions: tuple[str, ...] = ()
+    files: tuple[tuple[str, ...], ...] = ()
+    leftovers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class WhoAmI:
+    """Whether the hub knows the token. Answered by Known."""
+
+
+Request = Resolve | Fetch | FetchUrl | Delete | WhoAmI
+REQUESTS: dict[str, type] = {
+    kind.__name__: kind for kind in (Resolve, Fetch, FetchUrl, Delete, WhoAmI)
+}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """gated: the hub gives the files to those alone who accepted the terms."""
+
+    repo: str
+    commit: str
+    files: dict[str, RepoFile]
+    gated: bool
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """So many bytes have arrived; fewer when a download had to begin again."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file is there, and holds what the hub says it should. sha256 of every file, large or
+    small."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Deleted:
+    freed: int
+
+
+@dataclass(frozen=True)
+class Known:
+    name: str
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What went wrong on the way, and is tried again."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It cannot be done. kind: weights, disk_full, state."""
+
+    kind: str
+    code: str
+    message: str
+    hint: str = ""
+    done: tuple[str, ...] = field(default=())
+
+
+Reply = Resolved | Bytes | Fetched | Deleted | Known | Trouble | Failed
+REPLIES: dict[str, type] = {
+    kind.__name__: kind for kind in (Resolved, Bytes, Fetched, Deleted, Known, Trouble, Failed)
+}

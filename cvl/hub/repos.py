@@ -1,0 +1,129 @@
+"""Repos of the hub, through huggingface_hub: what they have, and downloading it."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub.file_download import (
+    _cache_commit_hash_for_specific_revision,
+    repo_folder_name,
+)
+from huggingface_hub.hf_api import RepoFile as HubFile
+
+from cvl.core.weights import RepoFile
+from cvl.errors import WeightsError
+from cvl.hub.arriving import Arriving
+from cvl.hub.messages import Fetch, Fetched, Known, Reply, Resolve, Resolved, Trouble
+
+AT_ONCE = 8
+CHUNK = 1 << 20
+Say = Callable[[Reply], None]
+
+
+def resolve(request: Resolve) -> Resolved:
+    """Metadata of a gated repo is for everyone, so its size can be told before a token is asked
+    for."""
+    api = HfApi()
+    info = api.model_info(request.repo, revision=request.revision)
+    assert info.sha is not None
+    tree = api.list_repo_tree(request.repo, recursive=True, revision=info.sha)
+    files = {item.path: _file(item) for item in tree if isinstance(item, HubFile)}
+    return Resolved(info.id or request.repo, info.sha, files, bool(info.gated))
+
+
+def _file(item: HubFile) -> RepoFile:
+    if item.lfs is not None:
+        return RepoFile(item.lfs.size, sha256=item.lfs.sha256)
+    return RepoFile(item.size, git=item.blob_id)
+
+
+def who_am_i() -> Known:
+    return Known(str(HfApi().whoami()["name"]))
+
+
+def fetch(request: Fetch, say: Say) -> None:
+    """Several files at once; what is there already is checked all the same. The first failure ends
+    it: what the others have so far is lost, what is complete stays."""
+    arriving = Arriving(say)
+    stop = threading.Event()
+
+    def one(path: str) -> None:
+        if not stop.is_set():
+            say(Fetched(path, _fetch(request, path, arriving.bar(), say)))
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        # The largest first: the last to end is then not the longest.
+        paths = sorted(request.files, key=lambda path: -request.files[path].size)
+        waiting: list[Future[None]] = [pool.submit(one, path) for path in paths]
+        done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
+        stop.set()
+        for future in done:
+            error = future.exception()
+            if error is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise error
+    _note(request)
+
+
+def _note(request: Fetch) -> None:
+    """What lets other programs find the files by name without a network: the list of the commit's
+    files, and which commit the revision is, unless they have an idea of their own."""
+    names = [glob.escape(path) for path in request.files]
+    snapshot_download(request.repo, revision=request.commit, allow_patterns=names)
+    folder = os.path.join(
+        constants.HF_HUB_CACHE, repo_folder_name(repo_id=request.repo, repo_type="model")
+    )
+    if not os.path.exists(os.path.join(folder, "refs", request.revision)):
+        _cache_commit_hash_for_specific_revision(folder, request.revision, request.commit)
+
+
+def _fetch(request: Fetch, path: str, bar: type, say: Say) -> str:
+    """Download and read what has arrived: huggingface_hub looks at sizes alone. Other bytes than
+    those that were promised are fetched once more, then removed."""
+    expected = request.files[path]
+    place = _download(request, path, bar, again=request.again)
+    found, sha256 = _content(place, expected)
+    if found == expected.blob:
+        return sha256
+    say(Trouble(f"{path} is not what {request.repo} says it is; fetching it once more"))
+    found, sha256 = _content(_download(request, path, bar, again=True), expected)
+    if found == expected.blob:
+        return sha256
+    _remove(request, path)
+    raise WeightsError(
+        f"{path} of {request.repo} has sha {found[:12]} where {expected.blob[:12]} is expected",
+        hint="the server, or something on the way, sends other bytes: try another network or "
+        "HF_ENDPOINT",
+        code="wrong_bytes",
+    )
+
+
+def _download(request: Fetch, path: str, bar: type, *, again: bool) -> str:
+    settings: dict[str, Any] = {"tqdm_class": bar, "force_download": again}
+    return str(hf_hub_download(request.repo, path, revision=request.commit, **settings))
+
+
+def _content(place: str, expected: RepoFile) -> tuple[str, str]:
+    """(the name that the hub would give to what the file holds, its sha256)."""
+    sha256 = hashlib.sha256()
+    git = hashlib.sha1(b"blob %d\0" % os.stat(place).st_size)
+    with open(place, "rb") as stream:
+        while chunk := stream.read(CHUNK):
+            sha256.update(chunk)
+            if expected.git:
+                git.update(chunk)
+    found = sha256.hexdigest()
+    return git.hexdigest() if expected.git else found, found
+
+
+def _remove(request: Fetch, path: str) -> None:
+    from cvl.hub.deleting import remove_file
+
+    remove_file(request.repo, request.commit, path)

@@ -1,0 +1,75 @@
+"""Which weights a model needs, by name: from its manifest and the inputs that choose among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cvl.core.manifest import ModelManifest, Weights
+from cvl.core.references import parse_reference
+from cvl.core.weights import REPO, known_as, url_name
+from cvl.errors import InputError
+
+
+@dataclass(frozen=True)
+class RepoNeed:
+    """Files of a repo. asked: the name that the example uses; repo: the one that the hub has."""
+
+    asked: str
+    repo: str
+    revision: str
+    patterns: tuple[str, ...]
+    pickled: bool
+    """The manifest says that loading them runs pickle."""
+
+
+@dataclass(frozen=True)
+class UrlNeed:
+    """A file behind a URL; `name` is what the example finds it under."""
+
+    name: str
+    url: str
+    sha256: str
+    size: int
+    pickled: bool
+
+
+Need = RepoNeed | UrlNeed
+
+
+def needs_of(manifest: ModelManifest, values: Mapping[str, Any]) -> list[Need]:
+    """The weights of a model with these inputs. InputError when an input that names a repo does
+    not."""
+    return [_need(weights, values) for weights in manifest.weights]
+
+
+def declared(manifest: ModelManifest) -> list[Need]:
+    """Those that the manifest names by itself, with the defaults of its inputs."""
+    defaults = {name: spec.default for name, spec in manifest.inputs.items()}
+    return [
+        _need(weights, defaults)
+        for weights in manifest.weights
+        if weights.url or _repo(weights, defaults)
+    ]
+
+
+def _need(weights: Weights, values: Mapping[str, Any]) -> Need:
+    pickled = weights.format == "pickle"
+    if weights.url:
+        name = url_name(weights)
+        return UrlNeed(name, weights.url, weights.sha256, weights.size or 0, pickled)
+    asked = _repo(weights, values)
+    if not REPO.fullmatch(asked):
+        raise InputError(
+            f"{asked!r} is no repo of the Hugging Face hub", hint="it is called ORG/NAME"
+        )
+    return RepoNeed(asked, known_as(asked), weights.revision, weights.files, pickled)
+
+
+def _repo(weights: Weights, values: Mapping[str, Any]) -> str:
+    """A repo by its name, or the one that an input says: `${inputs.model}`."""
+    reference = parse_reference(weights.repo)
+    if reference is None:
+        return weights.repo
+    return str(values.get(reference[1]) or "")

@@ -1,0 +1,121 @@
+"""From the name of a repo to a commit and its files. What was resolved once is pinned, so that a
+run needs the network for weights that it has never had alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from cvl.core.weights import COMMIT, Listing, RepoFile, repo_identity
+from cvl.errors import WeightsError
+from cvl.hub.remote import Listener, resolve
+from cvl.ops.session import Session
+from cvl.ops.weights.needs import RepoNeed
+from cvl.store.hub_cache import CachedRepo, Presence, hub_folder
+from cvl.store.pins import Pin, RepoLock
+
+
+@dataclass(frozen=True)
+class RepoFiles:
+    """A need with the files that meet it."""
+
+    need: RepoNeed
+    commit: str
+    wanted: dict[str, RepoFile]
+
+    @property
+    def identity(self) -> str:
+        return repo_identity(self.need.repo, self.commit)
+
+    @property
+    def cached(self) -> CachedRepo:
+        return CachedRepo(hub_folder(), self.need.repo)
+
+    def presence(self, session: Session) -> Presence:
+        """What is there; a file whose download was cut off before it was checked is missing."""
+        found = self.cached.presence(self.commit, self.wanted)
+        unsure = set(session.pins.of(self.need.repo).incoming.get(self.commit, ()))
+        missing = {p: f for p, f in self.wanted.items() if p in found.missing or p in unsure}
+        return Presence({p: at for p, at in found.present.items() if p not in missing}, missing)
+
+
+def resolve_need(session: Session, need: RepoNeed) -> RepoFiles:
+    """The commit and files of a need: as pinned, as cached, else as the hub says.
+
+    Raises WeightsError when only the hub could say, and it does not or must not be asked.
+    """
+    found = known(session, need)
+    if found is None:
+        if session.offline:
+            raise WeightsError(
+                f"{need.repo} is not here, and --offline forbids to fetch it",
+                hint="run cvl models pull with a network, or cvl models import a bundle",
+                code="offline",
+            )
+        found = look_up(session, need)
+    if not found.wanted:
+        shown = ", ".join(need.patterns)
+        raise WeightsError(
+            f"{need.repo} has no file that matches {shown}",
+            hint="see cvl models status, and the files of the weights in example.yaml",
+            code="file_not_found",
+        )
+    return found
+
+
+def known(session: Session, need: RepoNeed) -> RepoFiles | None:
+    """Without the network."""
+    lock = session.pins.of(need.repo)
+    cached = CachedRepo(hub_folder(), need.repo)
+    pin = lock.pins.get(need.revision)
+    commit = pin.commit if pin else cached.commit_of(need.revision)
+    if not commit:
+        return None
+    listing = lock.listing(commit) or cached.listing(commit) or _as_found(session, cached, commit)
+    if listing is None:
+        return None
+    if pin is None or lock.listing(commit) is None:
+        session.pins.change(need.repo, _pinning(need, listing))
+    return RepoFiles(need, commit, listing.matching(need.patterns))
+
+
+def _as_found(session: Session, cached: CachedRepo, commit: str) -> Listing | None:
+    """Without a network and a list of files, what is there has to be what there is."""
+    return cached.as_found(commit) if session.offline else None
+
+
+def look_up(session: Session, need: RepoNeed) -> RepoFiles:
+    """Ask the hub, and pin what it says."""
+    session.report.phase(need.repo, "resolve", need.revision)
+    if need.repo != need.asked:
+        session.report.message(f"{need.asked} is called {need.repo} now")
+    said = resolve(need.repo, need.revision, listener(session))
+    if said.repo != need.repo:
+        session.report.message(f"{need.repo} is called {said.repo} now")
+        need = replace(need, repo=said.repo)
+    listing = Listing(need.repo, said.commit, said.files)
+    session.pins.change(need.repo, _pinning(need, listing))
+    return RepoFiles(need, said.commit, listing.matching(need.patterns))
+
+
+def _pinning(need: RepoNeed, listing: Listing) -> Callable[[RepoLock], RepoLock]:
+    """A commit needs no pin; a revision keeps the one that it has."""
+
+    def change(lock: RepoLock) -> RepoLock:
+        if listing.commit not in lock.files:
+            lock = lock.with_files(listing.commit, listing.files)
+        if COMMIT.fullmatch(need.revision) or need.revision in lock.pins:
+            return lock
+        return lock.with_pin(need.revision, Pin(listing.commit, time.time()))
+
+    return change
+
+
+def listener(session: Session) -> Listener:
+    """One that passes on what is said, and gives up when the user does."""
+
+    def pause(seconds: float) -> None:
+        session.cancel.check()
+
+    return Listener(pause, on_trouble=session.report.message)
