@@ -35,6 +35,7 @@ class Settings:
     trust: bool
     dry_run: bool
     explain: bool = False
+    offline: bool = False
     ca_bundle: str = ""
 
 
@@ -52,6 +53,7 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
         engine_named=settings.engine_named,
         trust=settings.trust,
         explain=settings.explain,
+        offline=settings.offline,
         ca_bundle=check_bundle(settings.ca_bundle),
     )
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

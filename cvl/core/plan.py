@@ -70,6 +70,18 @@ class StepSpec:
     """sha256 of the part of cvl_inside that can change results."""
     limits: Limits
     weights: tuple[str, ...] = ()
+    """Identities: ORG/NAME@commit, or sha256:... of a file."""
+
+
+@dataclass(frozen=True)
+class WeightsView:
+    """The weights of a step as it sees them: a hub cache with what was declared, and no more.
+    files: place in the view -> file of the host; texts: place in the view -> what a small file of
+    its own holds; paths: the name that the example uses -> place in the view."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,7 @@ class Placement:
     """Certificate authorities for a step with a network; a file of the host's."""
     proxies: dict[str, str] = field(default_factory=dict)
     """Proxy variables for a step with a network."""
+    weights: WeightsView = WeightsView()
 
 
 def step_key(spec: StepSpec, code: str, *, any_seed: bool = False) -> str:
@@ -131,6 +144,7 @@ class Layout:
     jit: PurePosixPath
     inside: PurePosixPath
     home: PurePosixPath
+    weights: PurePosixPath
 
 
 CONTAINER = Layout(
@@ -141,6 +155,7 @@ CONTAINER = Layout(
     jit=PurePosixPath("/cvl/jit"),
     inside=PurePosixPath("/app/cvl_inside"),
     home=PurePosixPath("/home/cvl"),
+    weights=PurePosixPath("/cvl/weights"),
 )
 AUTHORITIES = PurePosixPath("/cvl/authorities.pem")
 PROTOCOL = 1
@@ -157,6 +172,7 @@ def host_layout(placement: Placement) -> Layout:
         jit=PurePosixPath(placement.jit),
         inside=PurePosixPath(placement.inside),
         home=work / "home",
+        weights=work / "weights",
     )
 
 
@@ -172,7 +188,10 @@ def output_file_name(name: str, request: OutputRequest) -> str:
 
 
 def request_for(
-    spec: StepSpec, secrets: dict[str, str], layout: Layout = CONTAINER
+    spec: StepSpec,
+    secrets: dict[str, str],
+    layout: Layout = CONTAINER,
+    weights: WeightsView = WeightsView(),
 ) -> dict[str, Any]:
     """The request that goes to the step over stdin: paths as the step sees them."""
     return {
@@ -193,6 +212,7 @@ def request_for(
             "offload": spec.offload,
         },
         "secrets": secrets,
+        "weights": {name: str(layout.weights / place) for name, place in weights.paths.items()},
     }
 
 

@@ -12,6 +12,7 @@ from cvl.core.manifest import Weights
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+_PLAIN = re.compile(r"\w[\w.+-]{0,99}", re.ASCII)
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 RENAMED = {
     "runwayml/stable-diffusion-v1-5": "stable-diffusion-v1-5/stable-diffusion-v1-5",
@@ -75,14 +76,19 @@ def repo_identity(repo: str, commit: str) -> str:
     return f"{repo}@{commit}"
 
 
-def url_identity(weights: Weights) -> str:
-    """What weights from a URL are called in a step key: their content."""
-    return f"sha256:{weights.sha256}"
+def content_identity(sha256: str) -> str:
+    """What weights that are known by content are called in a step key."""
+    return f"sha256:{sha256}"
 
 
 def url_name(weights: Weights) -> str:
     """File name under which a model finds weights from a URL."""
     return weights.to or weights.url.partition("?")[0].rpartition("/")[2]
+
+
+def is_plain_path(path: str) -> bool:
+    """A path in a folder, and nowhere else: no `..`, nothing absolute, nothing hidden."""
+    return bool(path) and all(_PLAIN.fullmatch(part) for part in path.split("/"))
 
 
 def is_pickled(path: str) -> bool:

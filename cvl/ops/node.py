@@ -22,6 +22,7 @@ from cvl.ops.place import check_memory, choose_gpus, make_spec
 from cvl.ops.request import Options, secrets_for
 from cvl.ops.session import Session, inside_folder
 from cvl.ops.step import StepContext, StepResult, this_user
+from cvl.ops.weights.step import StepWeights
 from cvl.store.dirs import make_private
 from cvl.store.outputs import Produced
 from cvl.store.staging import CheckedFile
@@ -95,7 +96,10 @@ def run_model(
     check_memory(session, manifest.resources)
     ladder = ladder_for(session, manifest, node.values, node.options.offload, gpus)
     files = Inputs(session, make_private(folder / "inputs"))
-    spec = make_spec(session, node, manifest, build.digest, gpus, ladder.start, files)
+    weights = StepWeights(session, manifest, node.values, node.options.weights)
+    spec = make_spec(
+        session, node, manifest, build.digest, gpus, ladder.start, files, weights.identities
+    )
     uid, gid, groups = this_user()
     jit = session.dirs.jit / f"{manifest.name}-{build.digest[:20]}-{gpus.arch}"
     placement = Placement(
@@ -113,6 +117,7 @@ def run_model(
         log=logs / f"{node.step}.log",
         use_cache=node.options.use_cache,
         before_work=files.before(before_work),
+        weights=weights.get,
     )
     result = run_ladder(session, ladder, spec, placement, context)
     return NodeResult(result.outputs, {node.step: result}, _contents(node, spec))

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cvl.core.dtypes import check_dtype
-from cvl.core.graph import check_graph, output_spec
+from cvl.core.graph import candidates, check_graph, output_spec
 from cvl.core.inputs import resolve_inputs
 from cvl.core.manifest import Manifest, ModelManifest, OutputSpec, PipelineManifest
 from cvl.core.media import extensions_for
@@ -45,6 +45,8 @@ class Options:
     step_seeds: Mapping[str, int] = field(default_factory=dict)
     """Seeds of single steps, by step name; the others have `seed`."""
     sidecar: bool = False
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """The user's own weights: name in the manifest -> file or folder."""
     fallback: bool = False
     """Let another example take over although the user named one."""
 
@@ -107,6 +109,10 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
         check_graph(manifest, request.example.document, lookup)
     elif request.overrides:
         raise InputError(f"{manifest.name} is not a pipeline: it has no steps to give options to")
+    if request.options.weights:
+        from cvl.ops.weights.own import check_own
+
+        check_own(request.options.weights, list(models_of(catalog, manifest)))
     values = resolve_inputs(manifest.inputs, request.inputs, manifest.name)
     step_values: dict[str, Any] = {}
     values = {name: open_files(name, manifest.inputs[name], v) for name, v in values.items()}
@@ -119,6 +125,16 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
         check_dtype(manifest.dtypes, request.options.dtype)
     specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
     return CheckedInputs(manifest, values, specs, step_values)
+
+
+def models_of(catalog: Catalog, manifest: Manifest) -> Iterator[ModelManifest]:
+    """The model itself, or every one that a pipeline may use."""
+    if isinstance(manifest, ModelManifest):
+        yield manifest
+        return
+    for step in manifest.steps.values():
+        for name in candidates(manifest, step, None):
+            yield from models_of(catalog, catalog.find(name).manifest)
 
 
 def check_outputs(inputs: CheckedInputs, request: Request, run: str) -> Checked:

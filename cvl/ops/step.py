@@ -20,7 +20,7 @@ from cvl.core.dtypes import AUTO
 from cvl.core.manifest import ModelManifest
 from cvl.core.offload import Attempt
 from cvl.core.outcome import Ending, failure_of, warning_of
-from cvl.core.plan import Placement, StepSpec, request_for, step_key
+from cvl.core.plan import Placement, StepSpec, WeightsView, request_for, step_key
 from cvl.core.policy import GRACE_S, container_for, container_user, layout_of
 from cvl.core.provenance import Origin
 from cvl.errors import CvlError
@@ -35,6 +35,7 @@ from cvl.store.dirs import make_private
 from cvl.store.locks import held
 from cvl.store.outputs import Produced, check_output
 from cvl.store.results import CachedResult
+from cvl.store.weights_view import lay_out_weights
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class StepContext:
     use_cache: bool
     before_work: Callable[[], None]
     """Called once it is known that work must be done; may refuse."""
+    weights: Callable[[], WeightsView] = WeightsView
+    """Gets what is missing; called before a GPU is taken."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,9 @@ def run_step(
         history = History(session, spec, context.build.digest, use_cache=context.use_cache)
         image = ensure_image(session, context.manifest, context.build, spec.step).id
         fence(session, lock_key)
+        weights = context.weights()
         with _gpus(session, spec, context) as gpus:
-            placed = replace(placement, gpus=gpus)
+            placed = replace(placement, gpus=gpus, weights=weights)
             session.report.phase(spec.step, "run", history.reason(image))
             result = _execute(session, spec, placed, context, image, lock_key)
             history.remember(image)
@@ -211,6 +215,7 @@ def lay_out(session: Session, placement: Placement) -> None:
     for name in ("inputs", "out", "control", "scratch", "home"):
         (work / name).mkdir(mode=0o700, exist_ok=True)
     make_private(Path(placement.jit))
+    lay_out_weights(work / "weights", placement.weights, links=session.is_host)
     if session.is_host:
         return
     uid, gid = container_user(placement, session.engine.facts())
@@ -259,7 +264,7 @@ def _run(
     events: Events,
 ) -> Watched:
     layout = layout_of(placement, session.engine.facts())
-    request = json.dumps(request_for(spec, context.secrets, layout)).encode()
+    request = json.dumps(request_for(spec, context.secrets, layout, placement.weights)).encode()
     run = session.engine.start(container, request, log.write)
     faultpoint.reach("started")
     follower = Follower(

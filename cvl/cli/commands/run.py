@@ -65,6 +65,13 @@ def runner_params() -> list[click.Parameter]:
         click.option("--trust", is_flag=True, help="Run an example found in the working folder."),
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
         click.option("--sidecar", is_flag=True, help="Write OUTPUT.cvl.json: how it was made."),
+        click.option(
+            "--weights",
+            metavar="NAME=PATH",
+            multiple=True,
+            help="Your own weights: file or folder.",
+        ),
+        click.option("--offline", is_flag=True, help="Fetch no weights: use what is here."),
         click.option("--no-cache", is_flag=True, help="Run although the result is known."),
         click.option("--explain", is_flag=True, help="Say field by field why each step runs."),
         click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
@@ -262,6 +269,7 @@ def settings_of(values: dict[str, Any], config: Config) -> Settings:
         engine=values["engine"] or config.engine,
         engine_named=values["engine"] is not None,
         trust=values["trust"],
+        offline=values["offline"] or config.offline,
         ca_bundle=values["ca_bundle"] or config.ca_bundle,
         dry_run=values["dry_run"],
         explain=values["explain"],
@@ -281,4 +289,16 @@ def runner_options(values: dict[str, Any], config: Config, seed: int | None = No
         seed=seed,
         sidecar=values["sidecar"],
         fallback=values["fallback"],
+        weights=named_paths(values["weights"]),
     )
+
+
+def named_paths(words: tuple[str, ...]) -> dict[str, str]:
+    """NAME=PATH, several times."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not (name and equals and path):
+            raise UsageError(f"--weights {word!r} is not NAME=PATH", hint="as in org/name=./folder")
+        found[name] = path
+    return found

@@ -1,0 +1,99 @@
+"""The weights of one step: what they are called in its key, and how it gets to see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from cvl.core.manifest import ModelManifest
+from cvl.core.plan import WeightsView
+from cvl.core.weights import content_identity
+from cvl.ops.session import Session
+from cvl.ops.weights.needs import Need, RepoNeed, needs_of
+from cvl.ops.weights.own import OwnWeights, own_weights
+from cvl.ops.weights.pulling import pull_repo, pull_url
+from cvl.ops.weights.resolving import RepoFiles, resolve_need
+from cvl.store.hub_cache import folder_of
+
+FILES = "files"
+"""Folder of the view for weights that are no repos."""
+
+
+class StepWeights:
+    """Resolved when first asked for their identities, which may need the hub the first time that a
+    repo is used; downloaded by `get`."""
+
+    def __init__(
+        self,
+        session: Session,
+        manifest: ModelManifest,
+        values: Mapping[str, Any],
+        own: Mapping[str, str],
+    ) -> None:
+        self._session = session
+        self._needs = needs_of(manifest, values)
+        self._own = own
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        return tuple(_identity(item) for item in self._resolved)
+
+    @cached_property
+    def _resolved(self) -> list[RepoFiles | OwnWeights | Need]:
+        return [self._resolve(need) for need in self._needs]
+
+    def _resolve(self, need: Need) -> RepoFiles | OwnWeights | Need:
+        asked = need.asked if isinstance(need, RepoNeed) else need.name
+        if asked in self._own:
+            return own_weights(self._session, asked, self._own[asked])
+        return resolve_need(self._session, need) if isinstance(need, RepoNeed) else need
+
+    def get(self) -> WeightsView:
+        """Download what is missing, and say where everything is. Raises WeightsError,
+        DiskFullError."""
+        view = WeightsView({}, {}, {})
+        for item in self._resolved:
+            if isinstance(item, RepoFiles):
+                pull_repo(self._session, item)
+                _show_repo(view, item, self._session)
+            elif isinstance(item, OwnWeights):
+                _show_own(view, item)
+            else:
+                assert not isinstance(item, RepoNeed)
+                place = f"{FILES}/{item.name}"
+                view.files[place] = str(pull_url(self._session, item))
+                view.paths[item.name] = place
+        return view
+
+
+def _identity(item: RepoFiles | OwnWeights | Need) -> str:
+    if isinstance(item, RepoFiles | OwnWeights):
+        return item.identity
+    assert not isinstance(item, RepoNeed)
+    return content_identity(item.sha256)
+
+
+def _show_repo(view: WeightsView, files: RepoFiles, session: Session) -> None:
+    """As a hub cache that has this one commit, which is also what `main` is there."""
+    repo = folder_of(files.need.asked)
+    snapshot = f"{repo}/snapshots/{files.commit}"
+    for path, place in files.presence(session).present.items():
+        view.files[f"{snapshot}/{path}"] = str(place)
+    for revision in {"main", files.need.revision}:
+        view.texts[f"{repo}/refs/{revision}"] = files.commit
+    view.paths[files.need.asked] = snapshot
+
+
+def _show_own(view: WeightsView, own: OwnWeights) -> None:
+    if own.file:
+        place = f"{FILES}/{own.file.name}"
+        view.files[place] = str(own.file)
+        view.paths[own.asked] = place
+        return
+    repo = folder_of(own.asked)
+    snapshot = f"{repo}/snapshots/{own.sha256[:40]}"
+    for path, file in own.files.items():
+        view.files[f"{snapshot}/{path}"] = str(file)
+    view.texts[f"{repo}/refs/main"] = own.sha256[:40]
+    view.paths[own.asked] = snapshot
