@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from cvl.core.manifest import ModelManifest
 from cvl.core.plan import WeightsView
-from cvl.core.weights import content_identity
+from cvl.core.weights import content_identity, lora_identity
+from cvl.ops.request import Options
 from cvl.ops.session import Session
 from cvl.ops.weights.needs import Need, RepoNeed, UrlNeed, needs_of
-from cvl.ops.weights.own import OwnWeights, own_weights
+from cvl.ops.weights.own import OwnWeights, own_lora, own_weights
 from cvl.ops.weights.pulling import check_repo, check_url, pull_repo, pull_url
 from cvl.ops.weights.resolving import RepoFiles, resolve_need
 from cvl.store.hub_cache import folder_of
@@ -29,15 +31,21 @@ class StepWeights:
         session: Session,
         manifest: ModelManifest,
         values: Mapping[str, Any],
-        own: Mapping[str, str],
+        options: Options,
     ) -> None:
         self._session = session
         self._needs = needs_of(manifest, values)
-        self._own = own
+        self._own = options.weights
+        self._loras = options.loras if manifest.loras else ()
 
     @property
     def identities(self) -> tuple[str, ...]:
-        return tuple(_identity(item) for item in self._resolved)
+        own = (lora_identity(lora.sha256, scale) for lora, scale in self._read_loras)
+        return (*(_identity(item) for item in self._resolved), *own)
+
+    @cached_property
+    def _read_loras(self) -> list[tuple[OwnWeights, float]]:
+        return [(own_lora(self._session, path), scale) for path, scale in self._loras]
 
     @cached_property
     def _resolved(self) -> list[RepoFiles | OwnWeights | UrlNeed]:
@@ -72,7 +80,16 @@ class StepWeights:
                 place = f"{FILES}/{item.name}"
                 view.files[place] = str(pull_url(self._session, item))
                 view.paths[item.name] = place
-        return view
+        return self._with_loras(view)
+
+    def _with_loras(self, view: WeightsView) -> WeightsView:
+        """Under names that say no more than their place in the order."""
+        loras = []
+        for index, (lora, scale) in enumerate(self._read_loras):
+            place = f"{FILES}/lora-{index}{lora.file.suffix if lora.file else ''}"
+            view.files[place] = str(lora.file)
+            loras.append((place, scale))
+        return replace(view, loras=tuple(loras))
 
 
 def _identity(item: RepoFiles | OwnWeights | UrlNeed) -> str:
