@@ -3,6 +3,8 @@ called in a step key."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -84,6 +86,22 @@ def content_identity(sha256: str) -> str:
 def url_name(weights: Weights) -> str:
     """File name under which a model finds weights from a URL."""
     return weights.to or weights.url.partition("?")[0].rpartition("/")[2]
+
+
+def lora_identity(sha256: str, scale: float) -> str:
+    """What a LoRA is called in a step key."""
+    return f"lora:sha256:{sha256}*{scale:g}"
+
+
+def parse_lora(word: str) -> tuple[str, float]:
+    """(path, scale) of `PATH` or `PATH:SCALE`; a name with a colon in it needs its scale said."""
+    path, colon, scale = word.rpartition(":")
+    if colon and path:
+        with contextlib.suppress(ValueError):
+            number = float(scale)
+            if math.isfinite(number):
+                return path, number
+    return word, 1.0
 
 
 def is_plain_path(path: str) -> bool:

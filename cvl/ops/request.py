@@ -47,6 +47,8 @@ class Options:
     sidecar: bool = False
     weights: Mapping[str, str] = field(default_factory=dict)
     """The user's own weights: name in the manifest -> file or folder."""
+    loras: tuple[tuple[str, float], ...] = ()
+    """(file, scale)"""
     fallback: bool = False
     """Let another example take over although the user named one."""
 
@@ -109,10 +111,11 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
         check_graph(manifest, request.example.document, lookup)
     elif request.overrides:
         raise InputError(f"{manifest.name} is not a pipeline: it has no steps to give options to")
-    if request.options.weights:
+    if request.options.weights or request.options.loras:
         from cvl.ops.weights.own import check_own
 
-        check_own(request.options.weights, list(models_of(catalog, manifest)))
+        own, loras = request.options.weights, request.options.loras
+        check_own(own, loras, list(models_of(catalog, manifest)))
     values = resolve_inputs(manifest.inputs, request.inputs, manifest.name)
     step_values: dict[str, Any] = {}
     values = {name: open_files(name, manifest.inputs[name], v) for name, v in values.items()}
