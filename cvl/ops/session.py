@@ -22,6 +22,7 @@ from cvl.store.locks import FileLock
 from cvl.store.pins import Pins
 from cvl.store.records import Records
 from cvl.store.results import Results
+from cvl.store.verdicts import Verdicts
 
 
 def docker_engine() -> Engine:
@@ -122,6 +123,10 @@ class Session:
     @cached_property
     def pins(self) -> Pins:
         return Pins(self.dirs.weight_locks)
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        return Verdicts(self.dirs.verdicts)
 
     @cached_property
     def engine(self) -> Engine:

@@ -62,6 +62,11 @@ class Dirs:
         return self.cache / "weights"
 
     @property
+    def verdicts(self) -> Path:
+        """What was found in pickled weights, by their content."""
+        return self.cache / "verdicts"
+
+    @property
     def processes(self) -> Path:
         return self.state / "processes"
 

@@ -20,8 +20,8 @@ class RepoNeed:
     repo: str
     revision: str
     patterns: tuple[str, ...]
-    pickled: bool
-    """The manifest says that loading them runs pickle."""
+    format: str
+    """As the manifest says; loading `pickle` runs what is in it."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class UrlNeed:
     url: str
     sha256: str
     size: int
-    pickled: bool
+    format: str
 
 
 Need = RepoNeed | UrlNeed
@@ -54,16 +54,15 @@ def declared(manifest: ModelManifest) -> list[Need]:
 
 
 def _need(weights: Weights, values: Mapping[str, Any]) -> Need:
-    pickled = weights.format == "pickle"
     if weights.url:
         name = url_name(weights)
-        return UrlNeed(name, weights.url, weights.sha256, weights.size or 0, pickled)
+        return UrlNeed(name, weights.url, weights.sha256, weights.size or 0, weights.format)
     asked = _repo(weights, values)
     if not REPO.fullmatch(asked):
         raise InputError(
             f"{asked!r} is no repo of the Hugging Face hub", hint="it is called ORG/NAME"
         )
-    return RepoNeed(asked, known_as(asked), weights.revision, weights.files, pickled)
+    return RepoNeed(asked, known_as(asked), weights.revision, weights.files, weights.format)
 
 
 def _repo(weights: Weights, values: Mapping[str, Any]) -> str:

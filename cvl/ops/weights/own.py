@@ -30,6 +30,11 @@ class OwnWeights:
     files: dict[str, Path] = field(default_factory=dict)
 
     @property
+    def named(self) -> dict[str, Path]:
+        """All of them, by name."""
+        return {self.file.name: self.file} if self.file else self.files
+
+    @property
     def identity(self) -> str:
         return content_identity(self.sha256)
 
@@ -61,7 +66,7 @@ def check_own(
 def own_lora(session: Session, path: str) -> OwnWeights:
     """A LoRA by its content."""
     place = Path(os.path.realpath(path))
-    return OwnWeights("", _sha256(session, place), file=place)
+    return OwnWeights("", sha256_of(session, place), file=place)
 
 
 def own_weights(session: Session, asked: str, path: str) -> OwnWeights:
@@ -70,7 +75,7 @@ def own_weights(session: Session, asked: str, path: str) -> OwnWeights:
     place = Path(os.path.realpath(path))
     shown = printable(path, 200)
     if place.is_file():
-        return OwnWeights(asked, _sha256(session, place), file=place)
+        return OwnWeights(asked, sha256_of(session, place), file=place)
     if not place.is_dir():
         raise InputError(f"--weights {asked}: there is no file or folder {shown}")
     files = _files(place)
@@ -80,7 +85,7 @@ def own_weights(session: Session, asked: str, path: str) -> OwnWeights:
         raise InputError(f"--weights {asked}: {shown} has more than {MOST_FILES} files")
     digest = hashlib.sha256()
     for name, file in sorted(files.items()):
-        digest.update(f"{name}\0{_sha256(session, file)}\n".encode())
+        digest.update(f"{name}\0{sha256_of(session, file)}\n".encode())
     return OwnWeights(asked, digest.hexdigest(), files=files)
 
 
@@ -95,7 +100,8 @@ def _files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _sha256(session: Session, path: Path) -> str:
+def sha256_of(session: Session, path: Path) -> str:
+    """What a file holds; one that has not changed since is not read again."""
     identity = identity_of(path)
     known = session.digests.known(identity)
     if known:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from cvl.core.manifest import ModelManifest
@@ -16,6 +17,7 @@ from cvl.ops.weights.needs import Need, RepoNeed, UrlNeed, needs_of
 from cvl.ops.weights.own import OwnWeights, own_lora, own_weights
 from cvl.ops.weights.pulling import check_repo, check_url, pull_repo, pull_url
 from cvl.ops.weights.resolving import RepoFiles, resolve_need
+from cvl.ops.weights.vetting import vet
 from cvl.store.hub_cache import folder_of
 
 FILES = "files"
@@ -70,15 +72,20 @@ class StepWeights:
         """Download what is missing, and say where everything is. Raises WeightsError,
         DiskFullError."""
         view = WeightsView({}, {}, {})
-        for item in self._resolved:
+        for item, need in zip(self._resolved, self._needs, strict=True):
             if isinstance(item, RepoFiles):
                 pull_repo(self._session, item)
-                _show_repo(view, item, self._session)
+                present = item.presence(self._session).present
+                vet(self._session, item.need.repo, need.format, present)
+                _show_repo(view, item, present)
             elif isinstance(item, OwnWeights):
+                vet(self._session, item.asked, need.format, item.named)
                 _show_own(view, item)
             else:
+                file = pull_url(self._session, item)
+                vet(self._session, item.url, need.format, {item.name: file})
                 place = f"{FILES}/{item.name}"
-                view.files[place] = str(pull_url(self._session, item))
+                view.files[place] = str(file)
                 view.paths[item.name] = place
         return self._with_loras(view)
 
@@ -86,6 +93,7 @@ class StepWeights:
         """Under names that say no more than their place in the order."""
         loras = []
         for index, (lora, scale) in enumerate(self._read_loras):
+            vet(self._session, "--lora", "safetensors", lora.named)
             place = f"{FILES}/lora-{index}{lora.file.suffix if lora.file else ''}"
             view.files[place] = str(lora.file)
             loras.append((place, scale))
@@ -96,11 +104,11 @@ def _identity(item: RepoFiles | OwnWeights | UrlNeed) -> str:
     return content_identity(item.sha256) if isinstance(item, UrlNeed) else item.identity
 
 
-def _show_repo(view: WeightsView, files: RepoFiles, session: Session) -> None:
+def _show_repo(view: WeightsView, files: RepoFiles, present: Mapping[str, Path]) -> None:
     """As a hub cache that has this one commit, which is also what `main` is there."""
     repo = folder_of(files.need.asked)
     snapshot = f"{repo}/snapshots/{files.commit}"
-    for path, place in files.presence(session).present.items():
+    for path, place in present.items():
         view.files[f"{snapshot}/{path}"] = str(place)
     for revision in {"main", files.need.revision}:
         view.texts[f"{repo}/refs/{revision}"] = files.commit
