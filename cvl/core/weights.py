@@ -40,6 +40,11 @@ class RepoFile:
     git: str = ""
 
     @property
+    def listed(self) -> RepoFile:
+        """As the hub lists it, without what was found out by reading it."""
+        return RepoFile(self.size, git=self.git) if self.git else self
+
+    @property
     def blob(self) -> str:
         """Its name in the cache's blobs."""
         return self.git or self.sha256

@@ -30,6 +30,17 @@ class Fetch:
 
 
 @dataclass(frozen=True)
+class Unpack:
+    """Do what `fetch` says with the bytes of a bundle, without a network: path -> where in the file
+    `bundle` its bytes begin. listing: all files of the commit. Answered as Fetch is."""
+
+    fetch: Fetch
+    listing: dict[str, RepoFile]
+    bundle: str
+    places: dict[str, int]
+
+
+@dataclass(frozen=True)
 class FetchUrl:
     """Download a file of `size` bytes to `path`, a name of its own, and check it."""
 
@@ -61,9 +72,9 @@ class Access:
     repo: str
 
 
-Request = Resolve | Fetch | FetchUrl | Delete | WhoAmI | Access
+Request = Resolve | Fetch | Unpack | FetchUrl | Delete | WhoAmI | Access
 REQUESTS: dict[str, type] = {
-    kind.__name__: kind for kind in (Resolve, Fetch, FetchUrl, Delete, WhoAmI, Access)
+    kind.__name__: kind for kind in (Resolve, Fetch, Unpack, FetchUrl, Delete, WhoAmI, Access)
 }
 
 

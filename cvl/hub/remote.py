@@ -28,6 +28,7 @@ from cvl.hub.messages import (
     Resolve,
     Resolved,
     Trouble,
+    Unpack,
 )
 
 POLL_S = 0.1
@@ -41,6 +42,13 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
     "PYTHONUNBUFFERED": "1",
 }
+LOOPBACK = {
+    "HF_HUB_OFFLINE": "0",
+    "HF_HUB_DISABLE_XET": "1",
+    "NO_PROXY": "127.0.0.1",
+    "no_proxy": "127.0.0.1",
+}
+"""For a worker that speaks to itself alone."""
 NO_XET = {"HF_HUB_DISABLE_XET": "1"}
 
 
@@ -70,7 +78,7 @@ def ask(request: Request, listener: Listener) -> Iterator[Reply]:
     """
     seen: list[Reply] = []
     try:
-        for reply in _ask(request, listener, {}):
+        for reply in _ask(request, listener, LOOPBACK if isinstance(request, Unpack) else {}):
             seen.append(reply)
             yield reply
     except _Stalled:

@@ -64,15 +64,16 @@ def access(request: Access) -> Granted:
     return Granted(request.repo)
 
 
-def fetch(request: Fetch, say: Say) -> None:
+def fetch(request: Fetch, say: Say, hub: str | None = None) -> None:
     """Several files at once; what is there already is checked all the same. The first failure ends
-    it: what the others have so far is lost, what is complete stays."""
+    it: what the others have so far is lost, what is complete stays. hub: another one than usual,
+    which is told no token."""
     arriving = Arriving(say)
     stop = threading.Event()
 
     def one(path: str) -> None:
         if not stop.is_set():
-            say(Fetched(path, _fetch(request, path, arriving.bar(), say)))
+            say(Fetched(path, _fetch(request, path, arriving.bar(), say, hub)))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # The largest first: the last to end is then not the longest.
@@ -85,14 +86,15 @@ def fetch(request: Fetch, say: Say) -> None:
             if error is not None:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise error
-    _note(request)
+    _note(request, hub)
 
 
-def _note(request: Fetch) -> None:
+def _note(request: Fetch, hub: str | None) -> None:
     """What lets other programs find the files by name without a network: the list of the commit's
     files, and which commit the revision is, unless they have an idea of their own."""
     names = [glob.escape(path) for path in request.files]
-    snapshot_download(request.repo, revision=request.commit, allow_patterns=names)
+    settings: dict[str, Any] = {"endpoint": hub, "token": False} if hub else {}
+    snapshot_download(request.repo, revision=request.commit, allow_patterns=names, **settings)
     folder = os.path.join(
         constants.HF_HUB_CACHE, repo_folder_name(repo_id=request.repo, repo_type="model")
     )
@@ -100,16 +102,16 @@ def _note(request: Fetch) -> None:
         _cache_commit_hash_for_specific_revision(folder, request.revision, request.commit)
 
 
-def _fetch(request: Fetch, path: str, bar: type, say: Say) -> str:
+def _fetch(request: Fetch, path: str, bar: type, say: Say, hub: str | None) -> str:
     """Download and read what has arrived: huggingface_hub looks at sizes alone. Other bytes than
     those that were promised are fetched once more, then removed."""
     expected = request.files[path]
-    place = _download(request, path, bar, again=request.again)
+    place = _download(request, path, bar, hub, again=request.again)
     found, sha256 = _content(place, expected)
     if found == expected.blob:
         return sha256
     say(Trouble(f"{path} is not what {request.repo} says it is; fetching it once more"))
-    found, sha256 = _content(_download(request, path, bar, again=True), expected)
+    found, sha256 = _content(_download(request, path, bar, hub, again=True), expected)
     if found == expected.blob:
         return sha256
     _remove(request, path)
@@ -121,8 +123,10 @@ def _fetch(request: Fetch, path: str, bar: type, say: Say) -> str:
     )
 
 
-def _download(request: Fetch, path: str, bar: type, *, again: bool) -> str:
+def _download(request: Fetch, path: str, bar: type, hub: str | None, *, again: bool) -> str:
     settings: dict[str, Any] = {"tqdm_class": bar, "force_download": again}
+    if hub:
+        settings.update(endpoint=hub, token=False)
     return str(hf_hub_download(request.repo, path, revision=request.commit, **settings))
 
 

@@ -22,6 +22,7 @@ from cvl.hub.messages import (
     Reply,
     Request,
     Resolve,
+    Unpack,
     WhoAmI,
 )
 from cvl.hub.problems import named
@@ -77,6 +78,10 @@ def _do(request: Request, say: Say) -> None:
         from cvl.hub.deleting import delete
 
         delete(request, say)
+    elif isinstance(request, Unpack):
+        from cvl.hub.unpacking import unpack
+
+        unpack(request, say)
     else:
         from cvl.hub import repos
 

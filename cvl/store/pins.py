@@ -5,6 +5,7 @@ network."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,12 +14,13 @@ from cvl.core.plain import from_plain, to_plain
 from cvl.core.weights import Listing, RepoFile
 from cvl.store.atomic import write_atomic
 from cvl.store.dirs import make_private
+from cvl.store.locks import held
 
 
 @dataclass(frozen=True)
 class Pin:
-    """The commit that a revision means, since when (epoch seconds), and the one before it, which is
-    kept until the new one was verified."""
+    """The commit that a revision means, since when (epoch seconds), and the one before it. That one
+    stays in force until the new one is here and was verified."""
 
     commit: str
     since: float
@@ -46,6 +48,12 @@ class RepoLock:
     def with_files(self, commit: str, files: dict[str, RepoFile]) -> RepoLock:
         return replace(self, files={**self.files, commit: files})
 
+    def with_listing(self, commit: str, files: dict[str, RepoFile]) -> RepoLock:
+        """What the hub lists, beside what was found out by reading it."""
+        known = self.files.get(commit, {})
+        kept = {p: known[p] for p, f in files.items() if p in known and known[p].listed == f}
+        return self.with_files(commit, {**files, **kept})
+
     def with_incoming(self, commit: str, paths: Iterable[str]) -> RepoLock:
         known = self.incoming.get(commit, ())
         return self._incoming(commit, (*known, *(path for path in paths if path not in known)))
@@ -66,7 +74,7 @@ class RepoLock:
 
 
 class Pins:
-    """One JSON file per repo below `root`. Changing one is for those who hold its lock."""
+    """One JSON file per repo below `root`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -88,10 +96,11 @@ class Pins:
         return [lock for lock in locks if lock.pins or lock.files]
 
     def change(self, repo: str, how: Callable[[RepoLock], RepoLock]) -> RepoLock:
-        """Read, change, write; the file is there as a whole or as it was."""
-        changed = how(self.of(repo))
+        """Read, change, write, one process at a time; the file is there as a whole or as it was."""
         make_private(self.root)
-        write_atomic(self._place(repo), json.dumps(to_plain(changed), indent=1).encode())
+        with held(self.root / ".lock", time.sleep, lambda: None):
+            changed = how(self.of(repo))
+            write_atomic(self._place(repo), json.dumps(to_plain(changed), indent=1).encode())
         return changed
 
     def forget(self, repo: str) -> None:

@@ -1,4 +1,4 @@
-"""What was found out of a file by reading it, by its content: so that no file is looked at twice."""
+"""What was found out of a file by reading it, by its content: no file is looked at twice."""
 
 from __future__ import annotations
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.hub.weights import REPO, Place, model
 from tests.support.hub import Hub, tiny
 
 WEIGHTS = tiny.weights(100_000)
@@ -25,3 +27,20 @@ def repo(hub: Hub, request: pytest.FixtureRequest) -> str:
     name = f"org/{hashlib.sha1(request.node.name.encode()).hexdigest()[:12]}"
     hub.push(name, FILES)
     return name
+
+
+@pytest.fixture
+def here(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The machine that the test is on; the hub has org/tiny anew."""
+    hub.clear()
+    hub.create(REPO)
+    hub.delete(REPO)
+    hub.push(REPO, model())
+    hub.forget()
+    return Place(tmp_path / "here", hub, monkeypatch).enter()
+
+
+@pytest.fixture
+def elsewhere(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Another one."""
+    return Place(tmp_path / "elsewhere", hub, monkeypatch)

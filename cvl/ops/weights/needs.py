@@ -23,6 +23,10 @@ class RepoNeed:
     format: str
     """As the manifest says; loading `pickle` runs what is in it."""
 
+    @property
+    def pickled(self) -> bool:
+        return self.format == "pickle"
+
 
 @dataclass(frozen=True)
 class UrlNeed:
@@ -33,6 +37,10 @@ class UrlNeed:
     sha256: str
     size: int
     format: str
+
+    @property
+    def pickled(self) -> bool:
+        return self.format == "pickle"
 
 
 Need = RepoNeed | UrlNeed

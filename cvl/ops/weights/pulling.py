@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from cvl.core.weights import RepoFile, total_size
 from cvl.errors import DiskFullError, WeightsError
-from cvl.hub.messages import Access, Fetch, Fetched, FetchUrl
+from cvl.hub.messages import Access, Fetch, Fetched, FetchUrl, Request
 from cvl.hub.remote import ask
 from cvl.ops.report import Progress
 from cvl.ops.session import Session
@@ -34,7 +34,7 @@ def pull_repo(session: Session, files: RepoFiles) -> None:
     if files.presence(session).complete:
         return
     refuse_offline(session, files.need.repo, files.presence(session).missing)
-    with _only_one(session, folder_of(files.need.repo), files.need.repo):
+    with only_one(session, folder_of(files.need.repo), files.need.repo):
         missing = files.presence(session).missing
         if missing:
             check_disk(hub_folder(), files.need.repo, total_size(missing))
@@ -59,13 +59,18 @@ def check_url(session: Session, need: UrlNeed) -> None:
 
 
 def fetch(
-    session: Session, files: RepoFiles, paths: dict[str, RepoFile], *, again: bool = False
+    session: Session,
+    files: RepoFiles,
+    paths: dict[str, RepoFile],
+    *,
+    again: bool = False,
+    how: Callable[[Fetch], Request] = lambda request: request,
 ) -> None:
     """Download `paths`; what the process that downloads is killed in the middle of is noted first,
-    so that nobody takes it for good."""
+    so that nobody takes it for good. how: makes another request of it, for bytes from elsewhere."""
     repo, commit = files.need.repo, files.commit
     session.pins.change(repo, lambda lock: lock.with_incoming(commit, paths))
-    request = Fetch(repo, commit, files.need.revision, paths, again)
+    request = how(Fetch(repo, commit, files.need.revision, paths, again))
     total, done = total_size(paths), dict[str, str]()
 
     def on_bytes(count: int) -> None:
@@ -87,7 +92,7 @@ def fetch(
     left = paths.keys() - done.keys()
     if left:
         raise WeightsError(
-            f"{repo}: the download ended without {_some(left)}",
+            f"{repo}: the download ended without {some(left)}",
             hint="run it again",
             code="cut_short",
         )
@@ -106,7 +111,7 @@ def pull_url(session: Session, need: UrlNeed) -> Path:
     if place is not None:
         return place
     refuse_offline(session, need.url, {need.name: RepoFile(need.size, need.sha256)})
-    with _only_one(session, need.sha256, need.url):
+    with only_one(session, need.sha256, need.url):
         place = store.find(need.sha256, need.size)
         if place is not None:
             return place
@@ -136,7 +141,7 @@ def refuse_offline(session: Session, what: str, missing: dict[str, RepoFile]) ->
     """Name what is missing when it must not be fetched."""
     if session.offline:
         raise WeightsError(
-            f"{what} lacks {_some(missing)}, and --offline forbids to fetch them",
+            f"{what} lacks {some(missing)}, and --offline forbids to fetch them",
             hint="run cvl models pull with a network, or cvl models import a bundle",
             code="offline",
         )
@@ -162,14 +167,15 @@ def _filled(folder: Path, what: str, size: int) -> DiskFullError:
     )
 
 
-def _some(names: object) -> str:
-    paths = sorted(names)  # type: ignore[call-overload]
+def some(names: Iterable[str]) -> str:
+    """The first of them, and how many more there are."""
+    paths = sorted(names)
     more = f" and {len(paths) - SHOWN} more files" if len(paths) > SHOWN else ""
     return ", ".join(paths[:SHOWN]) + more
 
 
 @contextmanager
-def _only_one(session: Session, name: str, what: str) -> Iterator[None]:
+def only_one(session: Session, name: str, what: str) -> Iterator[None]:
     """One download of a thing at a time."""
     path = session.lock_path("weights", name)
 
