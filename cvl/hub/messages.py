@@ -54,9 +54,16 @@ class WhoAmI:
     """Whether the hub knows the token. Answered by Known."""
 
 
-Request = Resolve | Fetch | FetchUrl | Delete | WhoAmI
+@dataclass(frozen=True)
+class Access:
+    """Whether this user may have the files of a repo. Answered by Granted."""
+
+    repo: str
+
+
+Request = Resolve | Fetch | FetchUrl | Delete | WhoAmI | Access
 REQUESTS: dict[str, type] = {
-    kind.__name__: kind for kind in (Resolve, Fetch, FetchUrl, Delete, WhoAmI)
+    kind.__name__: kind for kind in (Resolve, Fetch, FetchUrl, Delete, WhoAmI, Access)
 }
 
 
@@ -97,6 +104,11 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Granted:
+    repo: str
+
+
+@dataclass(frozen=True)
 class Trouble:
     """What went wrong on the way, and is tried again."""
 
@@ -114,7 +126,8 @@ class Failed:
     done: tuple[str, ...] = field(default=())
 
 
-Reply = Resolved | Bytes | Fetched | Deleted | Known | Trouble | Failed
+Reply = Resolved | Bytes | Fetched | Deleted | Known | Granted | Trouble | Failed
 REPLIES: dict[str, type] = {
-    kind.__name__: kind for kind in (Resolved, Bytes, Fetched, Deleted, Known, Trouble, Failed)
+    kind.__name__: kind
+    for kind in (Resolved, Bytes, Fetched, Deleted, Known, Granted, Trouble, Failed)
 }

@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 )
 
 from cvl.errors import CvlError
-from cvl.hub.messages import Failed, Fetch, FetchUrl, Request, Resolve
+from cvl.hub.messages import Access, Failed, Fetch, FetchUrl, Request, Resolve
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 AGAIN = "run it again: what is complete is kept"
@@ -52,7 +52,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _subject(request: Request) -> str:
-    if isinstance(request, Resolve | Fetch):
+    if isinstance(request, Resolve | Fetch | Access):
         return request.repo
     return request.url if isinstance(request, FetchUrl) else "the hub"
 

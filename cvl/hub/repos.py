@@ -20,7 +20,17 @@ from huggingface_hub.hf_api import RepoFile as HubFile
 from cvl.core.weights import RepoFile
 from cvl.errors import WeightsError
 from cvl.hub.arriving import Arriving
-from cvl.hub.messages import Fetch, Fetched, Known, Reply, Resolve, Resolved, Trouble
+from cvl.hub.messages import (
+    Access,
+    Fetch,
+    Fetched,
+    Granted,
+    Known,
+    Reply,
+    Resolve,
+    Resolved,
+    Trouble,
+)
 
 AT_ONCE = 8
 CHUNK = 1 << 20
@@ -46,6 +56,12 @@ def _file(item: HubFile) -> RepoFile:
 
 def who_am_i() -> Known:
     return Known(str(HfApi().whoami()["name"]))
+
+
+def access(request: Access) -> Granted:
+    """A gated repo refuses here, before anything else was done for it."""
+    HfApi().auth_check(request.repo)
+    return Granted(request.repo)
 
 
 def fetch(request: Fetch, say: Say) -> None:

@@ -13,7 +13,17 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from cvl.core.plain import from_plain, to_plain
-from cvl.hub.messages import REQUESTS, Delete, Fetch, FetchUrl, Reply, Request, Resolve, WhoAmI
+from cvl.hub.messages import (
+    REQUESTS,
+    Access,
+    Delete,
+    Fetch,
+    FetchUrl,
+    Reply,
+    Request,
+    Resolve,
+    WhoAmI,
+)
 from cvl.hub.problems import named
 
 _LOCK = threading.Lock()
@@ -74,6 +84,8 @@ def _do(request: Request, say: Say) -> None:
             say(repos.resolve(request))
         elif isinstance(request, Fetch):
             repos.fetch(request, say)
+        elif isinstance(request, Access):
+            say(repos.access(request))
         else:
             assert isinstance(request, WhoAmI)
             say(repos.who_am_i())

@@ -116,11 +116,21 @@ def run_model(
         secrets=secrets_for(manifest, os.environ),
         log=logs / f"{node.step}.log",
         use_cache=node.options.use_cache,
-        before_work=files.before(before_work),
+        before_work=in_order(weights.check, before_work, files.copy),
         weights=weights.get,
     )
     result = run_ladder(session, ladder, spec, placement, context)
     return NodeResult(result.outputs, {node.step: result}, _contents(node, spec))
+
+
+def in_order(*actions: Callable[[], None]) -> Callable[[], None]:
+    """One action after the other, as one."""
+
+    def all_of_them() -> None:
+        for action in actions:
+            action()
+
+    return all_of_them
 
 
 def _contents(node: Node, spec: StepSpec) -> dict[CheckedFile, StagedFile]:

@@ -65,13 +65,7 @@ def runner_params() -> list[click.Parameter]:
         click.option("--trust", is_flag=True, help="Run an example found in the working folder."),
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
         click.option("--sidecar", is_flag=True, help="Write OUTPUT.cvl.json: how it was made."),
-        click.option(
-            "--weights",
-            metavar="NAME=PATH",
-            multiple=True,
-            help="Your own weights: file or folder.",
-        ),
-        click.option("--offline", is_flag=True, help="Fetch no weights: use what is here."),
+        *_weights_options(),
         click.option("--no-cache", is_flag=True, help="Run although the result is known."),
         click.option("--explain", is_flag=True, help="Say field by field why each step runs."),
         click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
@@ -97,6 +91,18 @@ def runner_params() -> list[click.Parameter]:
     for decorator in reversed(declared):
         holder = decorator(holder)
     return list(reversed(holder.__click_params__))
+
+
+def _weights_options() -> list[Any]:
+    return [
+        click.option(
+            "--weights",
+            metavar="NAME=PATH",
+            multiple=True,
+            help="Your own weights: file or folder.",
+        ),
+        click.option("--offline", is_flag=True, help="Fetch no weights: use what is here."),
+    ]
 
 
 class RunCommand(click.Command):

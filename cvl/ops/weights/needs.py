@@ -39,19 +39,18 @@ Need = RepoNeed | UrlNeed
 
 
 def needs_of(manifest: ModelManifest, values: Mapping[str, Any]) -> list[Need]:
-    """The weights of a model with these inputs. InputError when an input that names a repo does
-    not."""
-    return [_need(weights, values) for weights in manifest.weights]
+    """The weights of a model with these inputs; those that an input names which is not known yet
+    are left out. InputError when it names no repo."""
+    return [
+        _need(weights, values)
+        for weights in manifest.weights
+        if weights.url or _repo(weights, values)
+    ]
 
 
 def declared(manifest: ModelManifest) -> list[Need]:
     """Those that the manifest names by itself, with the defaults of its inputs."""
-    defaults = {name: spec.default for name, spec in manifest.inputs.items()}
-    return [
-        _need(weights, defaults)
-        for weights in manifest.weights
-        if weights.url or _repo(weights, defaults)
-    ]
+    return needs_of(manifest, {name: spec.default for name, spec in manifest.inputs.items()})
 
 
 def _need(weights: Weights, values: Mapping[str, Any]) -> Need:

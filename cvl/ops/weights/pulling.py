@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cvl.core.weights import RepoFile, total_size
 from cvl.errors import DiskFullError, WeightsError
-from cvl.hub.messages import Fetch, Fetched, FetchUrl
+from cvl.hub.messages import Access, Fetch, Fetched, FetchUrl
 from cvl.hub.remote import ask
 from cvl.ops.report import Progress
 from cvl.ops.session import Session
@@ -39,6 +39,23 @@ def pull_repo(session: Session, files: RepoFiles) -> None:
         if missing:
             check_disk(hub_folder(), files.need.repo, total_size(missing))
             fetch(session, files, missing)
+
+
+def check_repo(session: Session, files: RepoFiles) -> None:
+    """Before anything is done for a run: may what is missing be had, and does it fit?"""
+    missing = files.presence(session).missing
+    if missing:
+        refuse_offline(session, files.need.repo, missing)
+        check_disk(hub_folder(), files.need.repo, total_size(missing))
+        for _ in ask(Access(files.need.repo), listener(session)):
+            continue
+
+
+def check_url(session: Session, need: UrlNeed) -> None:
+    """The same for a file behind a URL."""
+    if UrlWeights(session.dirs.url_weights).find(need.sha256, need.size) is None:
+        refuse_offline(session, need.url, {need.name: RepoFile(need.size, need.sha256)})
+        check_disk(session.dirs.cache, need.url, need.size)
 
 
 def fetch(

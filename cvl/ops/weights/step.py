@@ -10,9 +10,9 @@ from cvl.core.manifest import ModelManifest
 from cvl.core.plan import WeightsView
 from cvl.core.weights import content_identity
 from cvl.ops.session import Session
-from cvl.ops.weights.needs import Need, RepoNeed, needs_of
+from cvl.ops.weights.needs import Need, RepoNeed, UrlNeed, needs_of
 from cvl.ops.weights.own import OwnWeights, own_weights
-from cvl.ops.weights.pulling import pull_repo, pull_url
+from cvl.ops.weights.pulling import check_repo, check_url, pull_repo, pull_url
 from cvl.ops.weights.resolving import RepoFiles, resolve_need
 from cvl.store.hub_cache import folder_of
 
@@ -40,14 +40,23 @@ class StepWeights:
         return tuple(_identity(item) for item in self._resolved)
 
     @cached_property
-    def _resolved(self) -> list[RepoFiles | OwnWeights | Need]:
+    def _resolved(self) -> list[RepoFiles | OwnWeights | UrlNeed]:
         return [self._resolve(need) for need in self._needs]
 
-    def _resolve(self, need: Need) -> RepoFiles | OwnWeights | Need:
+    def _resolve(self, need: Need) -> RepoFiles | OwnWeights | UrlNeed:
         asked = need.asked if isinstance(need, RepoNeed) else need.name
         if asked in self._own:
             return own_weights(self._session, asked, self._own[asked])
         return resolve_need(self._session, need) if isinstance(need, RepoNeed) else need
+
+    def check(self) -> None:
+        """What can be known before anything is built: weights that are missing offline, gated, or
+        too large for the disk."""
+        for item in self._resolved:
+            if isinstance(item, RepoFiles):
+                check_repo(self._session, item)
+            elif isinstance(item, UrlNeed):
+                check_url(self._session, item)
 
     def get(self) -> WeightsView:
         """Download what is missing, and say where everything is. Raises WeightsError,
@@ -60,18 +69,14 @@ class StepWeights:
             elif isinstance(item, OwnWeights):
                 _show_own(view, item)
             else:
-                assert not isinstance(item, RepoNeed)
                 place = f"{FILES}/{item.name}"
                 view.files[place] = str(pull_url(self._session, item))
                 view.paths[item.name] = place
         return view
 
 
-def _identity(item: RepoFiles | OwnWeights | Need) -> str:
-    if isinstance(item, RepoFiles | OwnWeights):
-        return item.identity
-    assert not isinstance(item, RepoNeed)
-    return content_identity(item.sha256)
+def _identity(item: RepoFiles | OwnWeights | UrlNeed) -> str:
+    return content_identity(item.sha256) if isinstance(item, UrlNeed) else item.identity
 
 
 def _show_repo(view: WeightsView, files: RepoFiles, session: Session) -> None:
