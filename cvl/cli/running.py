@@ -42,7 +42,6 @@ class Settings:
 @contextmanager
 def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     """A session that listens to signals and reports progress."""
-    from cvl.cli.progress import make_report
     from cvl.ops.authorities import check_bundle
     from cvl.ops.session import Session
 
@@ -56,13 +55,21 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
         offline=settings.offline,
         ca_bundle=check_bundle(settings.ca_bundle),
     )
+    with attended(session, "quiet" if terminal.quiet else settings.progress):
+        yield session
+
+
+@contextmanager
+def attended(session: Session, progress: str) -> Iterator[None]:
+    """Signals end what the session does, and it reports its progress."""
+    from cvl.cli.progress import make_report
+
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda number, frame: session.cancel.request(number))
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    mode = "quiet" if terminal.quiet else settings.progress
-    with make_report(mode) as report:
+    with make_report(progress) as report:
         session.report = report
-        yield session
+        yield
 
 
 def build(terminal: Terminal, settings: Settings, catalog: Catalog, example: Example) -> int:

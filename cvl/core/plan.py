@@ -78,12 +78,13 @@ class WeightsView:
     """The weights of a step as it sees them: a hub cache with what was declared, and no more.
     files: place in the view -> file of the host; texts: place in the view -> what a small file of
     its own holds; paths: the name that the example uses -> place in the view; loras: (place in the
-    view, scale)."""
+    view, scale); leases: what keeps others from deleting them meanwhile."""
 
     files: dict[str, str] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
     loras: tuple[tuple[str, float], ...] = ()
+    leases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,11 @@ class FetchUrl:
 
 @dataclass(frozen=True)
 class Delete:
-    """Remove revisions (commits) from the hub cache, single files (repo, commit, path), and what
-    killed downloads left (paths), as the hub's library does it. Answered by Deleted."""
+    """Remove from the hub cache, as its library does it: revisions (folder of a repo, commit),
+    whole repos (folders), what killed downloads left (`FOLDER/blobs/FILE`). Answered by Deleted."""
 
-    revisions: tuple[str, ...] = ()
-    files: tuple[tuple[str, ...], ...] = ()
+    revisions: tuple[tuple[str, ...], ...] = ()
+    repos: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
 
 

@@ -19,7 +19,6 @@ from cvl.errors import DiskFullError, StateError, WeightsError
 from cvl.hub.messages import (
     REPLIES,
     Bytes,
-    Deleted,
     Failed,
     Fetched,
     Known,
@@ -201,8 +200,3 @@ def who_am_i(listener: Listener) -> str:
         if isinstance(reply, Known):
             return reply.name
     raise _ended()
-
-
-def freed(reply: Reply) -> int:
-    """Bytes that a deletion gave back."""
-    return reply.freed if isinstance(reply, Deleted) else 0

@@ -101,7 +101,7 @@ def leased(
 ) -> Iterator[tuple[str, ...]]:
     """Hold `wanted.count` GPUs exclusively; yields their UUIDs. All or none are held at a time, so
     that two waiters cannot block each other. `pause` may raise to give up."""
-    folder = _open_folder()
+    folder = open_folder()
     said = False
     while True:
         held = _try(folder, wanted)
@@ -135,7 +135,7 @@ def _try(folder: Path, wanted: Wanted) -> dict[str, int]:
 
 def _lock(path: Path) -> int | None:
     """The open, locked lease file, or None while another process has it."""
-    descriptor = _open_shared(path)
+    descriptor = open_shared(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -159,7 +159,8 @@ def _holders(folder: Path, wanted: Wanted) -> str:
     return "held by " + (", ".join(text for text in texts if text) or "another process")
 
 
-def _open_folder() -> Path:
+def open_folder() -> Path:
+    """The folder of leases, made when it is not there."""
     folder = lease_folder()
     try:
         folder.mkdir(exist_ok=True, parents=True)
@@ -170,7 +171,8 @@ def _open_folder() -> Path:
     return folder
 
 
-def _open_shared(path: Path) -> int:
+def open_shared(path: Path) -> int:
+    """Descriptor of a lease file that every user may open."""
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     while True:
         with contextlib.suppress(FileNotFoundError):

@@ -10,6 +10,7 @@ import secrets as random
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -51,8 +52,9 @@ class StepContext:
     use_cache: bool
     before_work: Callable[[], None]
     """Called once it is known that work must be done; may refuse."""
-    weights: Callable[[], WeightsView] = WeightsView
-    """Gets what is missing; called before a GPU is taken."""
+    weights: Callable[[], AbstractContextManager[WeightsView]] = lambda: nullcontext(WeightsView())
+    """Gets what is missing, and sees that nobody deletes it until the container is gone; entered
+    before a GPU is taken."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,7 @@ def run_step(
         history = History(session, spec, context.build.digest, use_cache=context.use_cache)
         image = ensure_image(session, context.manifest, context.build, spec.step).id
         fence(session, lock_key)
-        weights = context.weights()
-        with _gpus(session, spec, context) as gpus:
+        with context.weights() as weights, _gpus(session, spec, context) as gpus:
             placed = replace(placement, gpus=gpus, weights=weights)
             session.report.phase(spec.step, "run", history.reason(image))
             result = _execute(session, spec, placed, context, image, lock_key)
@@ -241,6 +242,7 @@ def _create(
         labels.KEY: lock_key,
         labels.EXAMPLE: spec.example,
         labels.GPU: ",".join(placement.gpus),
+        labels.WEIGHTS: ",".join(placement.weights.leases),
     }
     name = f"cvl-{spec.step}-{random.token_hex(12)}"
     container = container_for(

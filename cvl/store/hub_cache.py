@@ -6,14 +6,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from cvl.core.weights import COMMIT, Listing, RepoFile
-from cvl.store.disk import children, files
 
-KINDS = ("models--", "datasets--", "spaces--")
 MOST_FILES = 100_000
 """Looked at per repo: the tree is not ours."""
 MOST_BYTES = 64 << 20
@@ -38,19 +37,6 @@ def _expanded(path: str) -> Path:
 def folder_of(repo: str) -> str:
     """Name of the folder of a model repo, ORG/NAME."""
     return f"models--{repo.replace('/', '--')}"
-
-
-def repos(folder: Path) -> dict[str, int]:
-    """Name of every repo's folder -> bytes on disk. Its snapshots are links to its blobs, which
-    count once; the folder itself may be a link to another disk."""
-    found: dict[str, int] = {}
-    seen: set[str] = set()
-    for path in children(folder):
-        real = os.path.realpath(path)
-        if path.name.startswith(KINDS) and os.path.isdir(real) and real not in seen:
-            seen.add(real)
-            found[path.name] = sum(size for _, size in islice(files(Path(real)), MOST_FILES))
-    return found
 
 
 @dataclass(frozen=True)
@@ -114,14 +100,24 @@ class CachedRepo:
 
     def presence(self, commit: str, wanted: dict[str, RepoFile]) -> Presence:
         """Sizes are compared; what the files hold is not looked at."""
-        present: dict[str, Path] = {}
-        for path, file in wanted.items():
-            place = os.path.realpath(self.snapshot(commit) / path)
-            with contextlib.suppress(OSError):
-                if os.stat(place).st_size == file.size:
-                    present[path] = Path(place)
+        snapshot = str(self.snapshot(commit))
+        sizes = self.sizes(commit, wanted)
+        present = {
+            path: Path(os.path.realpath(f"{snapshot}/{path}"))
+            for path, file in wanted.items()
+            if sizes.get(path) == file.size
+        }
         missing = {path: file for path, file in wanted.items() if path not in present}
         return Presence(present, missing)
+
+    def sizes(self, commit: str, paths: Iterable[str]) -> dict[str, int]:
+        """Bytes of those files of a commit that are there."""
+        snapshot = str(self.snapshot(commit))
+        found: dict[str, int] = {}
+        for path in paths:
+            with contextlib.suppress(OSError):
+                found[path] = os.stat(f"{snapshot}/{path}").st_size
+        return found
 
 
 def _named(path: Path) -> RepoFile:

@@ -37,6 +37,8 @@ class RepoLock:
     files: dict[str, dict[str, RepoFile]] = field(default_factory=dict)
     incoming: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """commit -> files whose download began and of which nobody has said yet that they are right."""
+    checked: dict[str, dict[str, float]] = field(default_factory=dict)
+    """commit -> file -> when it was read and right (epoch seconds)."""
 
     def listing(self, commit: str) -> Listing | None:
         files = self.files.get(commit)
@@ -58,9 +60,13 @@ class RepoLock:
         known = self.incoming.get(commit, ())
         return self._incoming(commit, (*known, *(path for path in paths if path not in known)))
 
-    def arrived(self, commit: str, paths: Iterable[str]) -> RepoLock:
+    def with_checked(self, commit: str, paths: Iterable[str], when: float) -> RepoLock:
+        """These were read and are right."""
         done = set(paths)
-        return self._incoming(commit, [p for p in self.incoming.get(commit, ()) if p not in done])
+        left = [path for path in self.incoming.get(commit, ()) if path not in done]
+        times = {**self.checked.get(commit, {}), **dict.fromkeys(done, when)}
+        checked = {**self.checked, commit: times} if times else self.checked
+        return replace(self._incoming(commit, left), checked=checked)
 
     def _incoming(self, commit: str, paths: Iterable[str]) -> RepoLock:
         incoming = {**self.incoming, commit: tuple(paths)}

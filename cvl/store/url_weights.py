@@ -7,8 +7,11 @@ from pathlib import Path
 
 from cvl.store.atomic import sync_folder
 from cvl.store.dirs import make_private
+from cvl.store.disk import files, touched
+from cvl.store.hub_survey import Leftover
 
 READ_ONLY = 0o444
+PART = ".part"
 
 
 class UrlWeights:
@@ -26,12 +29,27 @@ class UrlWeights:
         except OSError:
             return None
 
+    def all(self) -> dict[str, int]:
+        """sha256 -> bytes of everything here, but downloads that go on or were cut off."""
+        found = files(self.root / "sha256")
+        sizes = {os.path.basename(path): size for path, size in found}
+        return {name: size for name, size in sorted(sizes.items()) if not name.startswith(".")}
+
+    def parts(self) -> list[Leftover]:
+        """Downloads that go on or were cut off."""
+        found = []
+        for path, size in files(self.root / "sha256"):
+            if path.endswith(PART):
+                place = Path(path)
+                found.append(Leftover(place.name, place, size, touched(place)))
+        return sorted(found, key=lambda part: part.name)
+
     def place(self, sha256: str) -> Path:
         return self.root / "sha256" / sha256[:2] / sha256
 
     def part(self, sha256: str) -> Path:
         """Where a download goes until it is complete; for who holds the lock on that content."""
-        return make_private(self.place(sha256).parent) / f".{sha256}.part"
+        return make_private(self.place(sha256).parent) / f".{sha256}{PART}"
 
     def keep(self, sha256: str, part: Path) -> Path:
         """Give a checked download its name."""

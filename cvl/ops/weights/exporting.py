@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cvl.core.names import printable
 from cvl.errors import TargetExistsError, UserError, WeightsError
 from cvl.ops.report import Progress
 from cvl.ops.session import Session
+from cvl.ops.weights.in_use import in_use
 from cvl.ops.weights.needs import Need, RepoNeed, UrlNeed
 from cvl.ops.weights.own import sha256_of
 from cvl.ops.weights.pulling import check_disk, some
@@ -45,9 +47,16 @@ def export(session: Session, needs: Sequence[Need], path: Path, *, overwrite: bo
     written to.
     """
     _check_target(path, overwrite)
+    with ExitStack() as stack:
+        for need in needs:
+            stack.enter_context(in_use(session, need))
+        return _export(session, needs, path, overwrite)
+
+
+def _export(session: Session, needs: Sequence[Need], path: Path, overwrite: bool) -> Exported:
     bundle, places = _collect(session, needs)
     total = sum(bundle.contents.values())
-    check_disk(path.absolute().parent, "the bundle", total)
+    check_disk(session, path.absolute().parent, "the bundle", total)
     done = 0
 
     def passed(count: int) -> None:

@@ -15,6 +15,7 @@ from cvl.errors import InputError
 from cvl.hub.messages import Fetch, Request, Unpack
 from cvl.ops.report import Progress
 from cvl.ops.session import Session
+from cvl.ops.weights.in_use import in_use
 from cvl.ops.weights.needs import RepoNeed
 from cvl.ops.weights.pulling import check_disk, fetch, only_one
 from cvl.ops.weights.resolving import RepoFiles
@@ -46,9 +47,9 @@ def import_bundle(session: Session, path: Path) -> Imported:
     in_repos = sum(total_size(files) for files in missing)
     in_urls = sum({url.sha256: url.size for url in wanted}.values())
     if in_repos:
-        check_disk(hub_folder(), "the bundle", in_repos)
+        check_disk(session, hub_folder(), "the bundle", in_repos)
     if in_urls:
-        check_disk(session.dirs.cache, "the bundle", in_urls)
+        check_disk(session, session.dirs.cache, "the bundle", in_urls)
     for url in wanted:
         _import_url(session, urls, opened, url)
     moved = {}
@@ -129,7 +130,7 @@ def _import_repo(session: Session, opened: OpenBundle, repo: BundledRepo) -> str
         here = {path: places[path] for path in request.files}
         return Unpack(request, repo.listing, str(opened.path), here)
 
-    with only_one(session, folder_of(repo.repo), repo.repo):
+    with in_use(session, files.need), only_one(session, folder_of(repo.repo), repo.repo):
         session.pins.change(repo.repo, lambda lock: lock.with_listing(repo.commit, repo.listing))
         missing = files.presence(session).missing
         if missing:

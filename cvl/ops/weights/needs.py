@@ -56,9 +56,15 @@ def needs_of(manifest: ModelManifest, values: Mapping[str, Any]) -> list[Need]:
     ]
 
 
-def declared(manifest: ModelManifest) -> list[Need]:
-    """Those that the manifest names by itself, with the defaults of its inputs."""
-    return needs_of(manifest, {name: spec.default for name, spec in manifest.inputs.items()})
+def declared(manifest: ModelManifest) -> list[tuple[Weights, Need]]:
+    """Those that the manifest names by itself, with the defaults of its inputs, and what else it
+    says of them."""
+    values = {name: spec.default for name, spec in manifest.inputs.items()}
+    return [
+        (weights, _need(weights, values))
+        for weights in manifest.weights
+        if weights.url or _repo(weights, values)
+    ]
 
 
 def _need(weights: Weights, values: Mapping[str, Any]) -> Need:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -37,7 +38,7 @@ def pull_repo(session: Session, files: RepoFiles) -> None:
     with only_one(session, folder_of(files.need.repo), files.need.repo):
         missing = files.presence(session).missing
         if missing:
-            check_disk(hub_folder(), files.need.repo, total_size(missing))
+            check_disk(session, hub_folder(), files.need.repo, total_size(missing))
             fetch(session, files, missing)
 
 
@@ -46,7 +47,7 @@ def check_repo(session: Session, files: RepoFiles) -> None:
     missing = files.presence(session).missing
     if missing:
         refuse_offline(session, files.need.repo, missing)
-        check_disk(hub_folder(), files.need.repo, total_size(missing))
+        check_disk(session, hub_folder(), files.need.repo, total_size(missing))
         for _ in ask(Access(files.need.repo), listener(session)):
             continue
 
@@ -55,7 +56,7 @@ def check_url(session: Session, need: UrlNeed) -> None:
     """The same for a file behind a URL."""
     if UrlWeights(session.dirs.url_weights).find(need.sha256, need.size) is None:
         refuse_offline(session, need.url, {need.name: RepoFile(need.size, need.sha256)})
-        check_disk(session.dirs.cache, need.url, need.size)
+        check_disk(session, session.dirs.cache, need.url, need.size)
 
 
 def fetch(
@@ -85,7 +86,7 @@ def fetch(
         for _ in ask(request, told):
             continue
     except DiskFullError:
-        raise _filled(hub_folder(), repo, total) from None
+        raise _filled(session, hub_folder(), repo, total) from None
     finally:
         if done:
             session.pins.change(repo, lambda lock: _arrived(lock, commit, done))
@@ -101,7 +102,7 @@ def fetch(
 def _arrived(lock: RepoLock, commit: str, done: dict[str, str]) -> RepoLock:
     for path, sha256 in done.items():
         lock = lock.with_sha256(commit, path, sha256)
-    return lock.arrived(commit, done)
+    return lock.with_checked(commit, done, time.time())
 
 
 def pull_url(session: Session, need: UrlNeed) -> Path:
@@ -115,7 +116,7 @@ def pull_url(session: Session, need: UrlNeed) -> Path:
         place = store.find(need.sha256, need.size)
         if place is not None:
             return place
-        check_disk(session.dirs.cache, need.url, need.size)
+        check_disk(session, session.dirs.cache, need.url, need.size)
         return _fetch_url(session, need, store)
 
 
@@ -132,7 +133,7 @@ def _fetch_url(session: Session, need: UrlNeed, store: UrlWeights) -> Path:
             continue
         return store.keep(need.sha256, part)
     except DiskFullError:
-        raise _filled(part.parent, need.url, need.size) from None
+        raise _filled(session, part.parent, need.url, need.size) from None
     finally:
         part.unlink(missing_ok=True)
 
@@ -147,7 +148,7 @@ def refuse_offline(session: Session, what: str, missing: dict[str, RepoFile]) ->
         )
 
 
-def check_disk(folder: Path, what: str, size: int) -> None:
+def check_disk(session: Session, folder: Path, what: str, size: int) -> None:
     """Refuse before the first byte what cannot fit: the bytes and a margin."""
     mount = mount_of(folder)
     free = shutil.disk_usage(mount).free
@@ -155,15 +156,24 @@ def check_disk(folder: Path, what: str, size: int) -> None:
     if free < wanted:
         raise DiskFullError(
             f"{what} needs {wanted / GB:.2f} GB, and {mount} has {free / GB:.2f} GB free",
-            hint=f"cvl models prune, or cvl gc; {wanted - free} bytes more are needed",
+            hint=f"{_room(session)}; {wanted - free} bytes more are needed",
         )
 
 
-def _filled(folder: Path, what: str, size: int) -> DiskFullError:
+def _room(session: Session) -> str:
+    """What would make room, with its number when there is one."""
+    from cvl.ops.weights.removing import prunable
+
+    size = prunable(session)
+    frees = f" frees {size / GB:.2f} GB ({size} bytes)" if size else ""
+    return f"cvl models prune{frees}, or cvl gc"
+
+
+def _filled(session: Session, folder: Path, what: str, size: int) -> DiskFullError:
     mount = mount_of(folder)
     return DiskFullError(
         f"the disk at {mount} filled up while {what} ({size} bytes) was downloaded",
-        hint=f"free space on {mount}: cvl models prune, or cvl gc",
+        hint=f"free space on {mount}: {_room(session)}",
     )
 
 

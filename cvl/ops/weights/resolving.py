@@ -65,19 +65,33 @@ def resolve_need(session: Session, need: RepoNeed) -> RepoFiles:
 
 
 def known(session: Session, need: RepoNeed) -> RepoFiles | None:
-    """Without the network."""
+    """Without the network; pinned from now on."""
+    listing = _listing(session, need)
+    if listing is None:
+        return None
+    lock, pin = session.pins.of(need.repo), _pinning(need, listing)
+    if pin(lock) != lock:
+        session.pins.change(need.repo, pin)
+    return RepoFiles(need, listing.commit, listing.matching(need.patterns))
+
+
+def peek(session: Session, need: RepoNeed) -> RepoFiles | None:
+    """Without the network, and without writing anything."""
+    listing = _listing(session, need)
+    if listing is None:
+        return None
+    return RepoFiles(need, listing.commit, listing.matching(need.patterns))
+
+
+def _listing(session: Session, need: RepoNeed) -> Listing | None:
+    """What the pinned commit has, else the cached one."""
     lock = session.pins.of(need.repo)
     cached = CachedRepo(hub_folder(), need.repo)
     pin = lock.pins.get(need.revision)
     commit = pin.commit if pin else cached.commit_of(need.revision)
     if not commit:
         return None
-    listing = lock.listing(commit) or cached.listing(commit) or _as_found(session, cached, commit)
-    if listing is None:
-        return None
-    if pin is None or lock.listing(commit) is None:
-        session.pins.change(need.repo, _pinning(need, listing))
-    return RepoFiles(need, commit, listing.matching(need.patterns))
+    return lock.listing(commit) or cached.listing(commit) or _as_found(session, cached, commit)
 
 
 def _as_found(session: Session, cached: CachedRepo, commit: str) -> Listing | None:
@@ -85,7 +99,7 @@ def _as_found(session: Session, cached: CachedRepo, commit: str) -> Listing | No
     return cached.as_found(commit) if session.offline else None
 
 
-def look_up(session: Session, need: RepoNeed) -> RepoFiles:
+def look_up(session: Session, need: RepoNeed, *, pin: bool = True) -> RepoFiles:
     """Ask the hub, and pin what it says."""
     session.report.phase(need.repo, "resolve", need.revision)
     if need.repo != need.asked:
@@ -95,7 +109,8 @@ def look_up(session: Session, need: RepoNeed) -> RepoFiles:
         session.report.message(f"{need.repo} is called {said.repo} now")
         need = replace(need, repo=said.repo)
     listing = Listing(need.repo, said.commit, said.files)
-    session.pins.change(need.repo, _pinning(need, listing))
+    if pin:
+        session.pins.change(need.repo, _pinning(need, listing))
     return RepoFiles(need, said.commit, listing.matching(need.patterns))
 
 

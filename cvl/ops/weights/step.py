@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from cvl.core.plan import WeightsView
 from cvl.core.weights import content_identity, lora_identity
 from cvl.ops.request import Options
 from cvl.ops.session import Session
+from cvl.ops.weights.in_use import in_use
 from cvl.ops.weights.needs import Need, RepoNeed, UrlNeed, needs_of
 from cvl.ops.weights.own import OwnWeights, own_lora, own_weights
 from cvl.ops.weights.pulling import check_repo, check_url, pull_repo, pull_url
@@ -68,10 +70,17 @@ class StepWeights:
             elif isinstance(item, UrlNeed):
                 check_url(self._session, item)
 
-    def get(self) -> WeightsView:
-        """Download what is missing, and say where everything is. Raises WeightsError,
-        DiskFullError."""
-        view = WeightsView({}, {}, {})
+    @contextmanager
+    def get(self) -> Iterator[WeightsView]:
+        """Download what is missing, and say where everything is; while the block lasts, nobody
+        deletes it. Raises WeightsError, DiskFullError."""
+        with ExitStack() as stack:
+            used = [item for item in self._resolved if not isinstance(item, OwnWeights)]
+            leases = [stack.enter_context(in_use(self._session, item)) for item in used]
+            yield self._view(tuple(leases))
+
+    def _view(self, leases: tuple[str, ...]) -> WeightsView:
+        view = WeightsView({}, {}, {}, leases=leases)
         for item, need in zip(self._resolved, self._needs, strict=True):
             if isinstance(item, RepoFiles):
                 pull_repo(self._session, item)

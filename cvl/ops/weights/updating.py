@@ -15,6 +15,7 @@ from cvl.errors import WeightsError
 from cvl.hub.messages import Resolved
 from cvl.hub.remote import resolve
 from cvl.ops.session import Session
+from cvl.ops.weights.in_use import in_use
 from cvl.ops.weights.needs import RepoNeed
 from cvl.ops.weights.pulling import check_disk, fetch, only_one, some
 from cvl.ops.weights.resolving import RepoFiles, listener
@@ -102,7 +103,7 @@ def update(session: Session, need: RepoNeed) -> Comparison:
     _need_network(session)
     if COMMIT.fullmatch(need.revision):
         return compare(session, need)
-    with only_one(session, folder_of(need.repo), need.repo):
+    with in_use(session, need), only_one(session, folder_of(need.repo), need.repo):
         session.report.phase(need.repo, "resolve", need.revision)
         said = resolve(need.repo, need.revision, listener(session))
         pin = session.pins.of(need.repo).pins.get(need.revision)
@@ -124,7 +125,7 @@ def update(session: Session, need: RepoNeed) -> Comparison:
 def _fetch_all(session: Session, files: RepoFiles, listing: dict[str, RepoFile], size: int) -> None:
     """What did not change is in the cache already, and is linked and read, not fetched."""
     session.pins.change(files.need.repo, lambda lock: lock.with_listing(files.commit, listing))
-    check_disk(hub_folder(), files.need.repo, size)
+    check_disk(session, hub_folder(), files.need.repo, size)
     missing = files.presence(session).missing
     if missing:
         fetch(session, files, missing)
