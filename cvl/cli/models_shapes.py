@@ -147,6 +147,83 @@ class ModelsRepairData(Shape):
     weights: list[RepairedShape]
 
 
+class LockedShape(Shape):
+    """new: there was no pin before. unknown: wanted files whose sha256 is known once they were
+    read. size: bytes of the wanted files."""
+
+    weights: str
+    revision: str
+    commit: str
+    new: bool
+    files: int
+    size: int
+    unknown: list[str]
+
+
+class WrittenShape(Shape):
+    """problem: why the manifest of this example was left as it is."""
+
+    example: str
+    weights: str
+    commit: str
+    problem: str | None
+
+
+class ModelsLockData(Shape):
+    weights: list[LockedShape]
+    written: list[WrittenShape]
+
+
+class ComparedShape(Shape):
+    """old: the commit that is pinned; new: what the hub says now. to_fetch: bytes that are not
+    here."""
+
+    weights: str
+    revision: str
+    state: Literal["current", "outdated", "fixed", "not_pinned", "gone"]
+    old: str | None
+    new: str | None
+    changed: list[str]
+    removed: list[str]
+    to_fetch: int
+    problem: str | None
+
+
+class ModelsComparedData(Shape):
+    weights: list[ComparedShape]
+
+
+class BundledShape(Shape):
+    """revision and commit are null for a file behind a URL."""
+
+    weights: str
+    revision: str | None
+    commit: str | None
+    files: int
+    size: int
+
+
+class ModelsExportData(Shape):
+    """size: bytes of the bundle."""
+
+    path: str
+    size: int
+    weights: list[BundledShape]
+
+
+class MovedShape(Shape):
+    weights: str
+    before: str
+
+
+class ModelsImportData(Shape):
+    """fetched: bytes that were not here yet. moved: pins that meant another commit before."""
+
+    fetched: int
+    weights: list[BundledShape]
+    moved: list[MovedShape]
+
+
 class RemovalShape(Shape):
     """size in bytes, without what other repos share; used_by: examples that would fetch it again;
     note: why it was left alone."""

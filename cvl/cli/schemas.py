@@ -17,7 +17,11 @@ from pydantic import TypeAdapter, create_model
 
 import cvl
 from cvl.cli.models_shapes import (
+    ModelsComparedData,
+    ModelsExportData,
+    ModelsImportData,
     ModelsListData,
+    ModelsLockData,
     ModelsPullData,
     ModelsRemoveData,
     ModelsRepairData,
@@ -75,6 +79,11 @@ COMMANDS: dict[str, Any] = {
     "models pull": ModelsPullData,
     "models verify": ModelsVerifyData,
     "models repair": ModelsRepairData,
+    "models lock": ModelsLockData,
+    "models outdated": ModelsComparedData,
+    "models update": ModelsComparedData,
+    "models export": ModelsExportData,
+    "models import": ModelsImportData,
     "models rm": ModelsRemoveData,
     "models prune": ModelsRemoveData,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,18 +30,35 @@ def repo(hub: Hub, request: pytest.FixtureRequest) -> str:
     return name
 
 
+@pytest.fixture(scope="module")
+def pulled(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """A machine that has org/tiny, for others to be copies of."""
+    anew(hub)
+    place = Place(tmp_path_factory.mktemp("pulled") / "here", hub)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        place.enter(monkeypatch).pull()
+    return place
+
+
 @pytest.fixture
-def here(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """The machine that the test is on; the hub has org/tiny anew."""
+def here(pulled: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The machine that the test is on: it has what the hub has."""
+    anew(pulled.hub)
+    shutil.copytree(pulled.folder, tmp_path / "here", symlinks=True)
+    return Place(tmp_path / "here", pulled.hub).enter(monkeypatch)
+
+
+@pytest.fixture
+def bare(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """The machine that the test is on: it has nothing."""
+    anew(hub)
+    return Place(tmp_path / "bare", hub).enter(monkeypatch)
+
+
+def anew(hub: Hub) -> None:
+    """org/tiny at its first commit, and no faults."""
     hub.clear()
     hub.create(REPO)
     hub.delete(REPO)
     hub.push(REPO, model())
     hub.forget()
-    return Place(tmp_path / "here", hub, monkeypatch).enter()
-
-
-@pytest.fixture
-def elsewhere(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Another one."""
-    return Place(tmp_path / "elsewhere", hub, monkeypatch)

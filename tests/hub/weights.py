@@ -29,19 +29,18 @@ class Place:
 
     folder: Path
     hub: Hub
-    monkeypatch: pytest.MonkeyPatch
 
     @property
     def cache(self) -> Path:
         return self.folder / "hf" / "hub"
 
-    def enter(self) -> Place:
+    def enter(self, monkeypatch: pytest.MonkeyPatch) -> Place:
         """This process is on that machine from now on."""
         self.folder.mkdir(exist_ok=True)
         for name in [name for name in os.environ if name.startswith(("HF_", "CVL_"))]:
-            self.monkeypatch.delenv(name)
+            monkeypatch.delenv(name)
         for name, value in self.environment().items():
-            self.monkeypatch.setenv(name, value)
+            monkeypatch.setenv(name, value)
         return self
 
     def environment(self) -> dict[str, str]:
@@ -69,6 +68,24 @@ class Place:
             [sys.executable, "-c", code], env={**os.environ, **self.environment()}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT,
         )  # fmt: skip
+
+    def cvl(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """A command on that machine, with the examples below its folder within reach."""
+        examples = str(self.folder / "examples")
+        return subprocess.run(
+            [sys.executable, "-m", "cvl", *words, "--examples", examples],
+            env={**os.environ, **self.environment(), **more}, text=True, capture_output=True,
+            cwd=self.folder,
+        )  # fmt: skip
+
+    def example(self, text: str, name: str = "heavy") -> Path:
+        """Its manifest."""
+        folder = self.folder / "examples" / name
+        folder.mkdir(parents=True)
+        (folder / "Dockerfile").write_text("FROM scratch\n")
+        (folder / "predict.py").write_text("")
+        (folder / "example.yaml").write_text(text)
+        return folder / "example.yaml"
 
     def files(self) -> set[str]:
         """Everything of cache and home but locks."""

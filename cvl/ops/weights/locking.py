@@ -49,7 +49,7 @@ def lock(session: Session, need: RepoNeed) -> Locked:
     if session.offline:
         found = known(session, need)
         if found is None:
-            raise WeightsError(f"{need.repo} is not known here, and --offline forbids to ask")
+            raise WeightsError(f"{need.repo} is not known here, and offline is set", code="offline")
         return Locked(need.repo, need.revision, found.commit, found.wanted, pinned is None)
     session.report.phase(need.repo, "resolve", need.revision)
     said = resolve(need.repo, pinned.commit if pinned else need.revision, listener(session))

@@ -7,7 +7,8 @@ the old one is in force, whatever happens.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cvl.core.weights import COMMIT, Listing, RepoFile, total_size
@@ -18,7 +19,7 @@ from cvl.ops.session import Session
 from cvl.ops.weights.in_use import in_use
 from cvl.ops.weights.needs import RepoNeed
 from cvl.ops.weights.pulling import check_disk, fetch, only_one, some
-from cvl.ops.weights.resolving import RepoFiles, listener
+from cvl.ops.weights.resolving import RepoFiles, listener, peek
 from cvl.store.hub_cache import folder_of, hub_folder
 from cvl.store.pins import Pin, RepoLock
 
@@ -40,6 +41,32 @@ class Comparison:
     removed: tuple[str, ...] = ()
     to_fetch: int = 0
     problem: str = ""
+
+
+def together(
+    session: Session, chosen: Iterable[RepoNeed], uses: Iterable[RepoNeed]
+) -> list[RepoNeed]:
+    """One need for each revision of a repo: a pin is of all who use it, so what others have of it
+    here goes with it."""
+    found: dict[tuple[str, str], RepoNeed] = {}
+    for need in chosen:
+        _add(found, need)
+    for need in uses:
+        if (need.repo, need.revision) in found and _is_here(session, need):
+            _add(found, need)
+    return list(found.values())
+
+
+def _add(found: dict[tuple[str, str], RepoNeed], need: RepoNeed) -> None:
+    known = found.setdefault((need.repo, need.revision), need)
+    everything = not (known.patterns and need.patterns)
+    patterns = () if everything else tuple(dict.fromkeys([*known.patterns, *need.patterns]))
+    found[need.repo, need.revision] = replace(known, patterns=patterns)
+
+
+def _is_here(session: Session, need: RepoNeed) -> bool:
+    files = peek(session, need)
+    return files is not None and files.presence(session).complete
 
 
 def compare(session: Session, need: RepoNeed) -> Comparison:
@@ -139,7 +166,7 @@ def _moved(lock: RepoLock, need: RepoNeed, commit: str) -> RepoLock:
 def _need_network(session: Session) -> None:
     if session.offline:
         raise WeightsError(
-            "what is new is known to the hub alone, and --offline forbids to ask it",
-            hint="leave --offline out",
+            "what is new is known to the hub alone, and offline is set: it must not be asked",
+            hint="see offline in cvl.toml, and CVL_OFFLINE",
             code="offline",
         )

@@ -11,6 +11,11 @@ MODELS: dict[str, tuple[str, str]] = {
     "pull": ("pull", "Fetch weights."),
     "verify": ("verify", "Read files again: are they what they should be?"),
     "repair": ("repair", "Fetch again what is wrong, and nothing else."),
+    "lock": ("lock", "Note commits and what every file holds."),
+    "outdated": ("outdated", "Compare pins with what the hub says now."),
+    "update": ("update", "Move pins to what the hub says now."),
+    "export": ("export", "Write weights into one file, for a machine without a network."),
+    "import": ("import_", "Take weights from such a file."),
     "rm": ("rm", "Remove weights."),
     "prune": ("prune", "Remove what nothing names, and remains of downloads."),
 }
