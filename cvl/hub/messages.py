@@ -62,7 +62,7 @@ class Delete:
 
 @dataclass(frozen=True)
 class WhoAmI:
-    """Whether the hub knows the token. Answered by Known."""
+    """Whether the hub answers and knows the token, if there is one. Answered by Known."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,8 @@ class Deleted:
 
 @dataclass(frozen=True)
 class Known:
+    """name: whose token it is; empty without one."""
+
     name: str
 
 

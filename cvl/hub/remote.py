@@ -193,7 +193,7 @@ def _ended() -> StateError:
 
 
 def who_am_i(listener: Listener) -> str:
-    """The name that goes with the token. Raises WeightsError."""
+    """The name that goes with the token; empty without one. Raises WeightsError."""
     from cvl.hub.messages import WhoAmI
 
     for reply in ask(WhoAmI(), listener):
