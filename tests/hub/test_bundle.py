@@ -24,6 +24,7 @@ from cvl.ops.weights.needs import Need, UrlNeed
 from cvl.ops.weights.pulling import pull_url
 from cvl.store.bundle_file import read_bundle, write_bundle
 from cvl.store.pins import Pin
+from tests.conftest import STUBS
 from tests.hub.weights import NEED, REPO, Place, model
 from tests.support.hub import Hub
 
@@ -373,16 +374,26 @@ def test_sizes_of_more_than_8_gib_are_read_by_other_programs() -> None:
     assert (small.size, small.mode, small.name) == (7, 0o444, "x")
 
 
-def test_on_the_command_line(here: Place, bare: Place) -> None:
+def test_from_one_machine_to_a_run_on_another(
+    hub: Hub, here: Place, bare: Place, tmp_path: Path
+) -> None:
     here.example(MANIFEST)
-    path = here.folder.parent / "b.tar"
+    path = tmp_path / "b.tar"
     done = here.cvl("models", "export", "heavy", "-o", str(path), "--json")
     told = json.loads(done.stdout)["data"]
     assert (done.returncode, told["weights"][0]["files"]) == (0, 3), done.stderr
-    done = bare.cvl("models", "import", str(path), "--json", HF_HUB_OFFLINE="1", CVL_OFFLINE="1")
+    hub.forget()
+    alone = {"HF_HUB_OFFLINE": "1", "DOCKER_HOST": f"unix://{tmp_path}/no.sock", "UV_OFFLINE": "1"}
+    done = bare.cvl("models", "import", str(path), "--json", **alone)
     told = json.loads(done.stdout)["data"]
     assert (done.returncode, told["weights"][0]["weights"]) == (0, REPO), done.stderr
-    assert len(bare.offline()) == 3
+    shutil.copytree(STUBS / "weighted", bare.folder / "examples" / "weighted")
+    run = ("run", "weighted", "predict", "--offline", "-o", "seen.json")
+    done = bare.cvl(*run, "--engine", "venv", "--trust", **alone)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads((bare.folder / "seen.json").read_text())["files"]
+    digest = hashlib.sha256(bytes(model()["model.safetensors"])).hexdigest()  # type: ignore[arg-type]
+    assert digest in seen.values() and hub.log() == []
 
 
 MANIFEST = """\
