@@ -45,7 +45,7 @@ class StepWeights:
 
     @cached_property
     def _read_loras(self) -> list[tuple[OwnWeights, float]]:
-        return [(own_lora(self._session, path), scale) for path, scale in self._loras]
+        return [(own_lora(self._session, lora.path), lora.scale) for lora in self._loras]
 
     @cached_property
     def _resolved(self) -> list[RepoFiles | OwnWeights | UrlNeed]:

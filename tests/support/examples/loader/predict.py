@@ -14,7 +14,8 @@ def tensors(repo):
     found = {}
     for path in sorted(Path(snapshot_download(repo)).glob("*.safetensors")):
         with safe_open(str(path), "np") as file:
-            found.update({name: file.get_tensor(name).size for name in file.keys()})
+            names = file.keys()
+            found.update({name: file.get_tensor(name).size for name in names})
     return found
 
 
