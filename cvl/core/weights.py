@@ -78,6 +78,13 @@ def repo_identity(repo: str, commit: str) -> str:
     return f"{repo}@{commit}"
 
 
+def parse_identity(identity: str) -> tuple[str, str] | None:
+    """(repo, commit) of weights from a repo; None for others."""
+    repo, at, commit = identity.partition("@")
+    known = bool(at) and REPO.fullmatch(repo) and COMMIT.fullmatch(commit)
+    return (repo, commit) if known else None
+
+
 def content_identity(sha256: str) -> str:
     """What weights that are known by content are called in a step key."""
     return f"sha256:{sha256}"

@@ -49,6 +49,8 @@ class Options:
     weights: Mapping[str, str] = field(default_factory=dict)
     """The user's own weights: name in the manifest -> file or folder."""
     loras: tuple[Lora, ...] = ()
+    commits: Mapping[str, str] = field(default_factory=dict)
+    """repo -> the commit that is wanted of it, if it is known here."""
     fallback: bool = False
     """Let another example take over although the user named one."""
 
