@@ -31,7 +31,7 @@ RESERVED = frozenset(
         "gpus", "offload", "overwrite", "dry_run", "no_cache", "timeout", "progress", "quiet",
         "json", "output", "seed", "help", "debug", "explain", "examples", "engine", "count",
         "base_image", "ca_bundle", "junit", "version", "fallback", "device", "dtype", "self", "ctx",
-        "weights", "offline",
+        "weights", "offline", "lora",
     )
 )  # fmt: skip
 

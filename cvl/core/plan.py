@@ -77,12 +77,13 @@ class StepSpec:
 class WeightsView:
     """The weights of a step as it sees them: a hub cache with what was declared, and no more.
     files: place in the view -> file of the host; texts: place in the view -> what a small file of
-    its own holds; paths: the name that the example uses -> place in the view; leases: what keeps
-    others from deleting them meanwhile."""
+    its own holds; paths: the name that the example uses -> place in the view; loras: (place in the
+    view, scale); leases: what keeps others from deleting them meanwhile."""
 
     files: dict[str, str] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
+    loras: tuple[tuple[str, float], ...] = ()
     leases: tuple[str, ...] = ()
 
 
@@ -215,6 +216,7 @@ def request_for(
         },
         "secrets": secrets,
         "weights": {name: str(layout.weights / place) for name, place in weights.paths.items()},
+        "loras": [[str(layout.weights / place), scale] for place, scale in weights.loras],
     }
 
 

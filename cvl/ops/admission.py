@@ -66,7 +66,7 @@ def _admit(machine: _Machine, node: Node) -> None:
         session = session_for(machine.session, node.example, manifest)
         _admit_model(replace(machine, session=session), manifest, node.options.gpus)
         if manifest.weights:
-            StepWeights(session, manifest, node.values, node.options.weights).check()
+            StepWeights(session, manifest, node.values, node.options).check()
     except CvlError as error:
         named = copy.copy(error)
         named.message = f"{node.step} ({manifest.name}): {error.message}"

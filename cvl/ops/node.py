@@ -96,7 +96,7 @@ def run_model(
     check_memory(session, manifest.resources)
     ladder = ladder_for(session, manifest, node.values, node.options.offload, gpus)
     files = Inputs(session, make_private(folder / "inputs"))
-    weights = StepWeights(session, manifest, node.values, node.options.weights)
+    weights = StepWeights(session, manifest, node.values, node.options)
     spec = make_spec(
         session, node, manifest, build.digest, gpus, ladder.start, files, weights.identities
     )
@@ -108,7 +108,7 @@ def run_model(
         proxies=proxies() if manifest.network else {},
     )  # fmt: skip
     logs = make_private(session.dirs.runs / node.run)
-    keep_step(logs, node.values, spec, placement)
+    keep_step(logs, node.values, spec, placement, node.options)
     context = StepContext(
         manifest=manifest,
         build=build,

@@ -20,6 +20,7 @@ from cvl.core.offload import check_offload
 from cvl.core.output_names import SEED, with_seed
 from cvl.core.plan import OutputRequest
 from cvl.core.seeds import MAX_SEED
+from cvl.core.weights import Lora
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
 from cvl.store.staging import open_files
@@ -47,6 +48,9 @@ class Options:
     sidecar: bool = False
     weights: Mapping[str, str] = field(default_factory=dict)
     """The user's own weights: name in the manifest -> file or folder."""
+    loras: tuple[Lora, ...] = ()
+    commits: Mapping[str, str] = field(default_factory=dict)
+    """repo -> the commit that is wanted of it, if it is known here."""
     fallback: bool = False
     """Let another example take over although the user named one."""
 
@@ -109,10 +113,11 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
         check_graph(manifest, request.example.document, lookup)
     elif request.overrides:
         raise InputError(f"{manifest.name} is not a pipeline: it has no steps to give options to")
-    if request.options.weights:
+    if request.options.weights or request.options.loras:
         from cvl.ops.weights.own import check_own
 
-        check_own(request.options.weights, list(models_of(catalog, manifest)))
+        own, loras = request.options.weights, request.options.loras
+        check_own(own, loras, list(models_of(catalog, manifest)))
     values = resolve_inputs(manifest.inputs, request.inputs, manifest.name)
     step_values: dict[str, Any] = {}
     values = {name: open_files(name, manifest.inputs[name], v) for name, v in values.items()}

@@ -19,6 +19,7 @@ from cvl.cli.suggestions import files, one_of
 from cvl.cli.terminal import Terminal
 from cvl.core.names import did_you_mean
 from cvl.core.seeds import MAX_COUNT, parse_seeds, variation_seeds
+from cvl.core.weights import parse_lora
 from cvl.errors import UsageError
 from cvl.ops.examples import Example
 from cvl.store.config import ENGINES, Config, load_config
@@ -101,6 +102,7 @@ def _weights_options() -> list[Any]:
             multiple=True,
             help="Your own weights: file or folder.",
         ),
+        click.option("--lora", metavar="FILE[:SCALE]", multiple=True, help="A LoRA of yours."),
         click.option("--offline", is_flag=True, help="Fetch no weights: use what is here."),
     ]
 
@@ -296,6 +298,7 @@ def runner_options(values: dict[str, Any], config: Config, seed: int | None = No
         sidecar=values["sidecar"],
         fallback=values["fallback"],
         weights=named_paths(values["weights"]),
+        loras=tuple(parse_lora(word) for word in values["lora"]),
     )
 
 

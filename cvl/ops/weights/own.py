@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cvl.core.manifest import ModelManifest
 from cvl.core.names import did_you_mean, printable
 from cvl.core.references import parse_reference
-from cvl.core.weights import content_identity, url_name
+from cvl.core.weights import Lora, content_identity, url_name
 from cvl.errors import InputError
 from cvl.ops.session import Session
 from cvl.store.staging import digest_of, identity_of
@@ -34,8 +34,16 @@ class OwnWeights:
         return content_identity(self.sha256)
 
 
-def check_own(own: Mapping[str, str], models: Iterable[ModelManifest]) -> None:
+def check_own(
+    own: Mapping[str, str], loras: Sequence[Lora], models: Sequence[ModelManifest]
+) -> None:
     """InputError for a name that no model knows, or a path where nothing is."""
+    if loras and not any(model.loras for model in models):
+        names = ", ".join(sorted({model.name for model in models}))
+        raise InputError(f"--lora: {names} takes none", hint="cvl info EXAMPLE says what does")
+    for lora in loras:
+        if not os.path.isfile(lora.path):
+            raise InputError(f"--lora: there is no file {printable(lora.path, 200)}")
     known = sorted(
         {weights.repo or url_name(weights) for model in models for weights in model.weights}
     )
@@ -48,6 +56,12 @@ def check_own(own: Mapping[str, str], models: Iterable[ModelManifest]) -> None:
             )
         if not os.path.exists(path):
             raise InputError(f"--weights {name}: there is no file or folder {printable(path, 200)}")
+
+
+def own_lora(session: Session, path: str) -> OwnWeights:
+    """A LoRA by its content."""
+    place = Path(os.path.realpath(path))
+    return OwnWeights("", _sha256(session, place), file=place)
 
 
 def own_weights(session: Session, asked: str, path: str) -> OwnWeights:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 from cvl.core.manifest import ModelManifest
 from cvl.core.plan import WeightsView
-from cvl.core.weights import content_identity
+from cvl.core.weights import content_identity, lora_identity
+from cvl.ops.request import Options
 from cvl.ops.session import Session
 from cvl.ops.weights.in_use import in_use
 from cvl.ops.weights.needs import Need, RepoNeed, UrlNeed, needs_of
-from cvl.ops.weights.own import OwnWeights, own_weights
+from cvl.ops.weights.own import OwnWeights, own_lora, own_weights
 from cvl.ops.weights.pulling import check_repo, check_url, pull_repo, pull_url
 from cvl.ops.weights.resolving import RepoFiles, resolve_need
 from cvl.store.hub_cache import folder_of
@@ -31,15 +33,22 @@ class StepWeights:
         session: Session,
         manifest: ModelManifest,
         values: Mapping[str, Any],
-        own: Mapping[str, str],
+        options: Options,
     ) -> None:
         self._session = session
         self._needs = needs_of(manifest, values)
-        self._own = own
+        self._own = options.weights
+        self._loras = options.loras if manifest.loras else ()
+        self._commits = options.commits
 
     @property
     def identities(self) -> tuple[str, ...]:
-        return tuple(_identity(item) for item in self._resolved)
+        own = (lora_identity(lora.sha256, scale) for lora, scale in self._read_loras)
+        return (*(_identity(item) for item in self._resolved), *own)
+
+    @cached_property
+    def _read_loras(self) -> list[tuple[OwnWeights, float]]:
+        return [(own_lora(self._session, lora.path), lora.scale) for lora in self._loras]
 
     @cached_property
     def _resolved(self) -> list[RepoFiles | OwnWeights | UrlNeed]:
@@ -49,7 +58,23 @@ class StepWeights:
         asked = need.asked if isinstance(need, RepoNeed) else need.name
         if asked in self._own:
             return own_weights(self._session, asked, self._own[asked])
-        return resolve_need(self._session, need) if isinstance(need, RepoNeed) else need
+        if isinstance(need, UrlNeed):
+            return need
+        return resolve_need(self._session, self._at_commit(need))
+
+    def _at_commit(self, need: RepoNeed) -> RepoNeed:
+        """A file may say which commit it was made with. Only one that was used here before is
+        taken: anybody can add commits to a repo, and write files that name them."""
+        commit = self._commits.get(need.repo)
+        if commit is None:
+            return need
+        if self._session.pins.of(need.repo).listing(commit) is None:
+            self._session.report.warning(
+                f"it was made with {need.repo} at {commit[:12]}, which is not known here: cvl uses "
+                "the commit that is pinned"
+            )
+            return need
+        return replace(need, revision=commit)
 
     def check(self) -> None:
         """What can be known before anything is built: weights that are missing offline, gated, or
@@ -70,7 +95,7 @@ class StepWeights:
             yield self._view(tuple(leases))
 
     def _view(self, leases: tuple[str, ...]) -> WeightsView:
-        view = WeightsView({}, {}, {}, leases)
+        view = WeightsView({}, {}, {}, leases=leases)
         for item in self._resolved:
             if isinstance(item, RepoFiles):
                 pull_repo(self._session, item)
@@ -81,7 +106,16 @@ class StepWeights:
                 place = f"{FILES}/{item.name}"
                 view.files[place] = str(pull_url(self._session, item))
                 view.paths[item.name] = place
-        return view
+        return self._with_loras(view)
+
+    def _with_loras(self, view: WeightsView) -> WeightsView:
+        """Under names that say no more than their place in the order."""
+        loras = []
+        for index, (lora, scale) in enumerate(self._read_loras):
+            place = f"{FILES}/lora-{index}{lora.file.suffix if lora.file else ''}"
+            view.files[place] = str(lora.file)
+            loras.append((place, scale))
+        return replace(view, loras=tuple(loras))
 
 
 def _identity(item: RepoFiles | OwnWeights | UrlNeed) -> str:

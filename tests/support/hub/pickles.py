@@ -1,4 +1,4 @@
-"""Checkpoints as torch pickles them, without torch: as a zip, as before torch 1.6, and hostile ones.
+"""Checkpoints as torch writes them, without torch: zipped, as before torch 1.6, and hostile ones.
 
 Unpickling a hostile one makes a file, so that a test sees whether anything was run.
 """

@@ -144,7 +144,6 @@ class Router:
         name = unquote("/".join(segments[:split]))
         revision, *rest = [unquote(segment) for segment in segments[split + 1 :]] or ["main"]
         path = "/".join(rest)
-        known = {"repo": name, "file": path}
         answer: Answer | None = None
         if request.host == "hub":
             answer = refused(401, "", INVALID) if caller.kind == "bad" else None
@@ -152,7 +151,7 @@ class Router:
             answer = answer or _gate(self.shelf.repositories[name], caller)
         if answer is None:
             answer = self._file(request, self.shelf.repositories[name], revision, path)
-        return replace(answer, **known, stages=answer.stages | RESOLVE)
+        return replace(answer, repo=name, file=path, stages=answer.stages | RESOLVE)
 
     def _file(self, request: Request, repository: Repository, revision: str, path: str) -> Answer:
         commit = repository.resolve(revision)

@@ -139,7 +139,9 @@ def _altered(answer: Answer, plan: Plan) -> Answer:
     """Another ETag, other bytes of the same size, or fewer bytes."""
     if fault := plan.first("etag"):
         text = fault.text or hashlib.sha256(f"changed {fault.number}".encode()).hexdigest()
-        named = {n: f'"{text}"' for n in ("ETag", "X-Linked-Etag") if n in answer.headers}
+        named: dict[str, str] = {
+            n: f'"{text}"' for n in ("ETag", "X-Linked-Etag") if n in answer.headers
+        }
         answer = replace(answer, headers={**answer.headers, **named})
     wrong, short = plan.first("wrong"), plan.first("short")
     if wrong or short:
