@@ -19,14 +19,16 @@ class Resolve:
 @dataclass(frozen=True)
 class Fetch:
     """Download these files of a repo at a commit into the hub cache, and check what they hold,
-    those too that are there already. revision: what other programs call that commit. again: fetch
-    them whatever is there. Answered by a Fetched for each."""
+    those too that are there already. revision: what other programs call that commit, when they
+    know none, or `instead_of`. again: fetch them whatever is there. Answered by a Fetched for
+    each."""
 
     repo: str
     commit: str
     revision: str
     files: dict[str, RepoFile]
     again: bool = False
+    instead_of: str = ""
 
 
 @dataclass(frozen=True)

@@ -109,8 +109,17 @@ def _note(request: Fetch, hub: str | None) -> None:
     folder = os.path.join(
         constants.HF_HUB_CACHE, repo_folder_name(repo_id=request.repo, repo_type="model")
     )
-    if not os.path.exists(os.path.join(folder, "refs", request.revision)):
+    if _ref(os.path.join(folder, "refs", request.revision)) in ("", request.instead_of):
         _cache_commit_hash_for_specific_revision(folder, request.revision, request.commit)
+
+
+def _ref(path: str) -> str:
+    """The commit that it says; empty when it is not there."""
+    try:
+        with open(path, encoding="ascii", errors="replace") as stream:
+            return stream.read(100).strip()
+    except FileNotFoundError:
+        return ""
 
 
 def _fetch(request: Fetch, path: str, bar: type, say: Say, hub: str | None) -> str:

@@ -19,12 +19,11 @@ from cvl.store.locks import held
 
 @dataclass(frozen=True)
 class Pin:
-    """The commit that a revision means, since when (epoch seconds), and the one before it. That one
-    stays in force until the new one is here and was verified."""
+    """The commit that a revision means, and since when (epoch seconds). It moves to another one in
+    one write, after all of that is here and was verified."""
 
     commit: str
     since: float
-    before: str = ""
 
 
 @dataclass(frozen=True)

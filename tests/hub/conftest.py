@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.hub.weights import REPO, Place, model
+from cvl.ops.weights.needs import UrlNeed
+from cvl.ops.weights.pulling import pull_url
+from tests.hub.weights import NEED, REPO, Place, exported, model
 from tests.support.hub import Hub, tiny
 
 WEIGHTS = tiny.weights(100_000)
@@ -62,3 +64,20 @@ def anew(hub: Hub) -> None:
     hub.delete(REPO)
     hub.push(REPO, model())
     hub.forget()
+
+
+@pytest.fixture(scope="module")
+def url(hub: Hub) -> UrlNeed:
+    release = hub.publish("v1/gfpgan.onnx", b"\x08\x07" + bytes(5000))
+    return UrlNeed("gfpgan.onnx", release.url, release.sha256, release.size, "onnx")
+
+
+@pytest.fixture(scope="module")
+def good(pulled: Place, url: UrlNeed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle with a repo and a file from a URL."""
+    place = Place(tmp_path_factory.mktemp("good") / "here", pulled.hub)
+    shutil.copytree(pulled.folder, place.folder, symlinks=True)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        place.enter(monkeypatch)
+        pull_url(place.session(), url)
+        return exported(place, NEED, url)

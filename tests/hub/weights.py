@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from cvl.ops.session import Session
-from cvl.ops.weights.needs import RepoNeed
+from cvl.ops.weights.exporting import export
+from cvl.ops.weights.needs import Need, RepoNeed
 from cvl.ops.weights.pulling import pull_repo
 from cvl.ops.weights.resolving import RepoFiles, resolve_need
 from tests.ops.bench import Recorder
@@ -102,3 +103,9 @@ def model(seed: int = 0, **more: object) -> tiny.Files:
         "extra/big.bin": tiny.pattern(50_000),
         **more,  # type: ignore[dict-item]
     }
+
+
+def exported(place: Place, *needs: Need, name: str = "bundle.tar") -> Path:
+    path = place.folder.parent / name
+    export(place.session(), needs or (NEED,), path, overwrite=False)
+    return path

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cvl.core.weights import Lora
 from cvl.errors import WeightsError
 from tests.ops.bench import Bench
 from tests.support.hub import pickles, tiny
@@ -131,4 +132,4 @@ def test_a_lora_may_be_no_pickle(bench: Bench, tmp_path: Path) -> None:
     lora = tmp_path / "lora.pt"
     lora.write_bytes(pickles.torch_zip({}))
     own = heavy(bench, a_safetensors=GOOD)
-    assert refused(bench, own, loras=((str(lora), 1.0),)).code == "pickle_undeclared"
+    assert refused(bench, own, loras=(Lora(str(lora)),)).code == "pickle_undeclared"

@@ -16,6 +16,7 @@ from cvl.ops.weights.selecting import select
 from cvl.ops.weights.using import uses_of
 from cvl.store.hub_survey import survey
 from tests.ops.bench import Bench, end_with, output_of
+from tests.support.hub import tiny
 
 COMMIT = "1" * 40
 MANIFEST = """\
@@ -29,6 +30,9 @@ outputs: {result: {type: file, default: result.txt}}
 """
 
 
+WEIGHTS = tiny.weights(8)
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repo that another program fetched."""
@@ -36,10 +40,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     repo = hub / "models--org--tiny"
     for folder in ("blobs", "refs", "trees", f"snapshots/{COMMIT}"):
         (repo / folder).mkdir(parents=True)
-    (repo / "blobs" / "abc").write_bytes(b"weights")
+    (repo / "blobs" / "abc").write_bytes(WEIGHTS)
     (repo / "snapshots" / COMMIT / "a.safetensors").symlink_to("../../blobs/abc")
     (repo / "refs" / "main").write_text(COMMIT)
-    listed = {"a.safetensors": {"size": 7, "blob_id": "abc"}}
+    listed = {"a.safetensors": {"size": len(WEIGHTS), "blob_id": "abc"}}
     (repo / "trees" / f"{COMMIT}.json").write_text(json.dumps({"files": listed}))
     monkeypatch.setenv("HF_HUB_CACHE", str(hub))
     monkeypatch.setenv("CVL_LEASE_DIR", str(tmp_path / "leases"))
@@ -65,7 +69,7 @@ def test_until_its_container_is_gone(bench: Bench, cache: Path) -> None:
     bench.play(work)
     bench.run("heavy", output="result.txt")
     assert len(notes) == 1 and notes[0].startswith("in use by process ")
-    assert (cache / "models--org--tiny" / "blobs" / "abc").read_bytes() == b"weights"
+    assert (cache / "models--org--tiny" / "blobs" / "abc").read_bytes() == WEIGHTS
     (removal,) = rm(bench, cache).removals
     assert removal.removed and not (cache / "models--org--tiny").exists()
 

@@ -146,4 +146,4 @@ def _pinned(lock: RepoLock, repo: BundledRepo) -> RepoLock:
     pin = lock.pins.get(repo.revision)
     if COMMIT.fullmatch(repo.revision) or (pin and pin.commit == repo.commit):
         return lock
-    return lock.with_pin(repo.revision, Pin(repo.commit, time.time(), pin.commit if pin else ""))
+    return lock.with_pin(repo.revision, Pin(repo.commit, time.time()))

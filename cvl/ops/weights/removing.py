@@ -169,7 +169,7 @@ def _detached(
     lock = session.pins.of(repo.repo) if repo.kind == "model" else None
     kept = {*named, *repo.refs().values()}
     if lock:
-        kept |= {commit for pin in lock.pins.values() for commit in (pin.commit, pin.before)}
+        kept |= {pin.commit for pin in lock.pins.values()}
         kept |= set(lock.files) if every_known else set()
     commits = repo.commits
     loose = [commit for commit in commits if commit not in kept and _is_old(repo, commit)]

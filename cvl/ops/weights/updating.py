@@ -21,7 +21,7 @@ from cvl.ops.weights.needs import RepoNeed
 from cvl.ops.weights.pulling import check_disk, fetch, only_one, some
 from cvl.ops.weights.resolving import RepoFiles, listener, peek
 from cvl.store.hub_cache import folder_of, hub_folder
-from cvl.store.pins import Pin, RepoLock
+from cvl.store.pins import Pin
 
 State = Literal["current", "outdated", "fixed", "not_pinned", "gone"]
 
@@ -144,23 +144,21 @@ def update(session: Session, need: RepoNeed) -> Comparison:
                 hint="the pin stays where it is",
                 code="file_not_found",
             )
-        _fetch_all(session, RepoFiles(need, said.commit, wanted), said.files, found.to_fetch)
-        session.pins.change(need.repo, lambda lock: _moved(lock, need, said.commit))
+        _fetch_all(session, RepoFiles(need, said.commit, wanted), said.files, found)
+        moved = Pin(said.commit, time.time())
+        session.pins.change(need.repo, lambda lock: lock.with_pin(need.revision, moved))
         return found
 
 
-def _fetch_all(session: Session, files: RepoFiles, listing: dict[str, RepoFile], size: int) -> None:
+def _fetch_all(
+    session: Session, files: RepoFiles, listing: dict[str, RepoFile], found: Comparison
+) -> None:
     """What did not change is in the cache already, and is linked and read, not fetched."""
     session.pins.change(files.need.repo, lambda lock: lock.with_listing(files.commit, listing))
-    check_disk(session, hub_folder(), files.need.repo, size)
+    check_disk(session, hub_folder(), files.need.repo, found.to_fetch)
     missing = files.presence(session).missing
     if missing:
-        fetch(session, files, missing)
-
-
-def _moved(lock: RepoLock, need: RepoNeed, commit: str) -> RepoLock:
-    pin = lock.pins.get(need.revision)
-    return lock.with_pin(need.revision, Pin(commit, time.time(), pin.commit if pin else ""))
+        fetch(session, files, missing, how=lambda request: replace(request, instead_of=found.old))
 
 
 def _need_network(session: Session) -> None:
