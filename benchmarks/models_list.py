@@ -4,9 +4,9 @@ interleaved run: ratios of CPU time, not milliseconds.
     python benchmarks/models_list.py [rounds]
 
 A cache of 200 repos with 20,000 files, and 20 examples that use 20 of the repos; then 200 that use
-all of them. Prints a Markdown table, then one JSON line with the medians. `list` is a whole process,
-the scan is taken with and without the start of one; exits 1 when `list` takes more than 1.3x of the
-scan alone.
+all of them. Prints a Markdown table, then one JSON line with the medians. `list` is a whole
+process, the scan is taken with and without the start of one; exits 1 when `list` takes more than
+1.3x of the scan alone.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 from cvl_inside import Predictor, run
@@ -31,6 +32,8 @@ class Weighted(Predictor):
         seen["offline"] = [os.environ.get(n) for n in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")]
         if act == "spoil":
             seen["tried"] = self.spoil(Path(root))
+        if act == "wait":
+            time.sleep(120)
         out = ctx.output("seen")
         Path(out).write_text(json.dumps(seen))
         return {"seen": out}
