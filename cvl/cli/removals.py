@@ -40,6 +40,7 @@ def settle(
     terminal: Terminal, session: Session, planned: Planned, *, dry_run: bool, yes: bool
 ) -> int:
     """Show, ask, remove, tell."""
+    from cvl.cli.running import attended
     from cvl.ops.weights.removing import carry_out
 
     _show(terminal, planned)
@@ -52,7 +53,8 @@ def settle(
     if not yes and not click.confirm(f"Remove {_count(planned)}?", err=True):
         terminal.message("nothing was removed")
         return 0
-    done = carry_out(session, planned)
+    with attended(session, "quiet"):
+        done = carry_out(session, planned)
     gone = [removal for removal in done.removals if removal.removed]
     freed = sum(removal.size for removal in gone)
     terminal.message(f"removed {len(gone)} of {len(done.removals)}, {size(freed)}")

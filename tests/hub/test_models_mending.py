@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.terminals import on_terminal
+from cvl.cli.progress import Clock, describe
+from cvl.ops.report import Progress
 from tests.hub.homes import TINY, Home
 from tests.support.hub import Hub
 
@@ -77,14 +77,7 @@ def test_what_cannot_be_had_does_not_keep_the_rest_from_coming(home: Home) -> No
     assert home.data("list")["weights"][1]["state"] == "complete"
 
 
-def test_progress_on_a_terminal_in_lines_and_as_json(home: Home) -> None:
-    home.hub.push("org/slow", {"large.safetensors": b"x" * 3_000_000})
-    fault = home.hub.fault("org/slow", "large*", "bandwidth", times=None, rate=2e6)
-    command = [sys.executable, "-m", "cvl", "models", "pull", "org/slow"]
-    status, screen = on_terminal(command, home.environment, home.folder)
-    assert status == 0 and fault.count == 1
-    assert "/3.0 MB, " in screen and "B/s, " in screen and " s left" in screen
-    fault.clear()
+def test_progress_counts_bytes_and_quiet_is_quiet(home: Home) -> None:
     home.hub.push("org/quick", {"large.safetensors": b"y" * 3_000_000})
     events = [
         json.loads(line)
@@ -94,6 +87,18 @@ def test_progress_on_a_terminal_in_lines_and_as_json(home: Home) -> None:
     told = [event for event in events if event["event"] == "progress"]
     assert {(event["unit"], event["total"]) for event in told} == {("B", 3_000_000)}
     assert home.models("pull", "org/tiny", "-q").stderr == ""
+
+
+def test_bytes_have_a_rate_and_a_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("cvl.cli.progress.time.monotonic", lambda: now[0])
+    clock = Clock()
+    assert describe(Progress("org/x", "pull", 0, 4_500_000_000, "B"), clock) == "0 B/4.5 GB"
+    now[0] += 10
+    progress = Progress("org/x", "pull", 900_000_000, 4_500_000_000, "B")
+    assert describe(progress, clock) == "900 MB/4.5 GB, 90 MB/s, 40 s left"
+    progress = Progress("org/x", "pull", 9_000_000, 4_500_000_000, "B")
+    assert describe(progress, clock) == "9.0 MB/4.5 GB, 900 kB/s, 83 min left"
 
 
 def test_a_flipped_byte_is_found_offline_and_that_file_alone_is_fetched(home: Home) -> None:

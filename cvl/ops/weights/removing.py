@@ -15,12 +15,11 @@ from typing import Literal
 from cvl.core.weights import COMMIT
 from cvl.errors import CvlError
 from cvl.hub.messages import Delete
-from cvl.hub.remote import ask
+from cvl.hub.remote import Listener, ask
 from cvl.machine.open_files import open_files
 from cvl.ops.session import Session
 from cvl.ops.weights.in_use import unused
 from cvl.ops.weights.needs import RepoNeed, UrlNeed
-from cvl.ops.weights.resolving import listener
 from cvl.ops.weights.selecting import Selected
 from cvl.ops.weights.using import Used, Uses
 from cvl.store.hub_cache import folder_of, hub_folder
@@ -241,7 +240,8 @@ def _from_hub(session: Session, removals: Sequence[Removal]) -> dict[Removal, Re
         free = [removal for removal in removals if not notes[removal]]
         if free:
             try:
-                for _ in ask(_request(free), listener(session)):
+                # A Ctrl-C waits for the end: a revision that is half gone is of no use to anybody.
+                for _ in ask(_request(free), Listener(lambda seconds: None)):
                     continue
             except CvlError as error:
                 notes.update(dict.fromkeys(free, error.message))
