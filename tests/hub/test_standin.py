@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 import pytest
@@ -36,9 +37,9 @@ Download = Callable[..., Path]
 def download(hub: Hub, tmp_path: Path) -> Download:
     """snapshot_download into a cache of the test's own, without a token unless one is given."""
 
-    def run(name: str, token: str | bool = False, **more: object) -> Path:
-        where = {"endpoint": hub.url, "cache_dir": tmp_path / "cache", "token": token}
-        return Path(huggingface_hub.snapshot_download(name, **where, **more))
+    def run(name: str, token: str | bool = False, **more: Any) -> Path:
+        where: dict[str, Any] = {"endpoint": hub.url, "cache_dir": tmp_path / "cache"}
+        return Path(huggingface_hub.snapshot_download(name, token=token, **where, **more))
 
     return run
 

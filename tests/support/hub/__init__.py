@@ -134,9 +134,7 @@ class Hub:
         """Make a repository with one empty commit, or change one's settings (repos.Settings)."""
         self.ask("create", name=repo, **settings)
 
-    def push(
-        self, repo: str, files: Mapping[str, Content] | Path, *, branch: str = "main"
-    ) -> str:  # fmt: skip
+    def push(self, repo: str, files: Mapping[str, Content] | Path, *, branch: str = "main") -> str:
         """Commit files to a branch (made from main where there is none) and return its id.
 
         `files`: a folder, or content by path: bytes, text, a file, None to take it out, or a
@@ -216,7 +214,7 @@ class Hub:
         self.ask("forget")
 
     def gets(self, repo: str, path: str) -> int:
-        """How many GETs were answered with the whole file (200 and its bytes, cut or not)."""
+        """How many GETs were answered with all of a file: 200, whatever became of its bytes."""
         return len([r for r in self.log(method="GET", repo=repo, path=path, status=200)])
 
     def wait_for(
@@ -225,7 +223,7 @@ class Hub:
         """Block until `count` requests of a kind are in the log, and return them; TimeoutError.
 
         `wanted` (journal.Wanted): repo, path, host, status, sent=N (so many bytes of its body
-        are written), done=True (its answer is over).
+        were given to the socket), done=True (its answer is over).
         """
         if not self.ask("wait", count=count, timeout=timeout, method=method, **wanted):
             raise TimeoutError(f"no {count} of {method} {wanted}\n{self}")

@@ -17,7 +17,8 @@ class Record:
 
     `host` is the listener: hub, cdn or elsewhere. `path` is the URL's path and query; `repo` and
     `file` are what it is about (of the API, `file` is `api:` and the operation). `status` is 0
-    until the answer began; `sent` counts the bytes of the body that were given to the socket;
+    until the answer began; `sent` counts the bytes of the body that were given to the socket
+    (in pieces of up to 64 KiB: with a client that went away, the last may not have left);
     `done` is set when the answer is over, whole or not. `token`: good, stranger, bad or none.
     """
 

@@ -134,9 +134,9 @@ def write_body(
         stall.released.wait()
     for piece in _split(body.pieces(plan.piece(), until), stop):
         frame = b"%x\r\n%b\r\n" % (len(piece), piece) if body.chunked else piece
+        sent(len(piece))  # first, so that who has read it finds it counted
         connection.sendall(frame)
         written += len(piece)
-        sent(len(piece))
         plan.pause(len(piece))
         if stall is not None and written == stop:
             stall.released.wait()
