@@ -78,6 +78,13 @@ def repo_identity(repo: str, commit: str) -> str:
     return f"{repo}@{commit}"
 
 
+def parse_identity(identity: str) -> tuple[str, str] | None:
+    """(repo, commit) of weights from a repo; None for others."""
+    repo, at, commit = identity.partition("@")
+    known = bool(at) and REPO.fullmatch(repo) and COMMIT.fullmatch(commit)
+    return (repo, commit) if known else None
+
+
 def content_identity(sha256: str) -> str:
     """What weights that are known by content are called in a step key."""
     return f"sha256:{sha256}"
@@ -88,20 +95,28 @@ def url_name(weights: Weights) -> str:
     return weights.to or weights.url.partition("?")[0].rpartition("/")[2]
 
 
+@dataclass(frozen=True)
+class Lora:
+    """A LoRA of the user's: its file, and how much of it."""
+
+    path: str
+    scale: float = 1.0
+
+
 def lora_identity(sha256: str, scale: float) -> str:
     """What a LoRA is called in a step key."""
     return f"lora:sha256:{sha256}*{scale:g}"
 
 
-def parse_lora(word: str) -> tuple[str, float]:
-    """(path, scale) of `PATH` or `PATH:SCALE`; a name with a colon in it needs its scale said."""
+def parse_lora(word: str) -> Lora:
+    """`PATH` or `PATH:SCALE`; a name with a colon in it needs its scale said."""
     path, colon, scale = word.rpartition(":")
     if colon and path:
         with contextlib.suppress(ValueError):
             number = float(scale)
             if math.isfinite(number):
-                return path, number
-    return word, 1.0
+                return Lora(path, number)
+    return Lora(word)
 
 
 def is_plain_path(path: str) -> bool:

@@ -108,7 +108,7 @@ def run_model(
         proxies=proxies() if manifest.network else {},
     )  # fmt: skip
     logs = make_private(session.dirs.runs / node.run)
-    keep_step(logs, node.values, spec, placement)
+    keep_step(logs, node.values, spec, placement, node.options)
     context = StepContext(
         manifest=manifest,
         build=build,

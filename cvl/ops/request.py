@@ -20,6 +20,7 @@ from cvl.core.offload import check_offload
 from cvl.core.output_names import SEED, with_seed
 from cvl.core.plan import OutputRequest
 from cvl.core.seeds import MAX_SEED
+from cvl.core.weights import Lora
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
 from cvl.store.staging import open_files
@@ -47,8 +48,9 @@ class Options:
     sidecar: bool = False
     weights: Mapping[str, str] = field(default_factory=dict)
     """The user's own weights: name in the manifest -> file or folder."""
-    loras: tuple[tuple[str, float], ...] = ()
-    """(file, scale)"""
+    loras: tuple[Lora, ...] = ()
+    commits: Mapping[str, str] = field(default_factory=dict)
+    """repo -> the commit that is wanted of it, if it is known here."""
     fallback: bool = False
     """Let another example take over although the user named one."""
 

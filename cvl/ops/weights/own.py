@@ -11,7 +11,7 @@ from pathlib import Path
 from cvl.core.manifest import ModelManifest
 from cvl.core.names import did_you_mean, printable
 from cvl.core.references import parse_reference
-from cvl.core.weights import content_identity, url_name
+from cvl.core.weights import Lora, content_identity, url_name
 from cvl.errors import InputError
 from cvl.ops.session import Session
 from cvl.store.staging import digest_of, identity_of
@@ -35,15 +35,15 @@ class OwnWeights:
 
 
 def check_own(
-    own: Mapping[str, str], loras: Sequence[tuple[str, float]], models: Sequence[ModelManifest]
+    own: Mapping[str, str], loras: Sequence[Lora], models: Sequence[ModelManifest]
 ) -> None:
     """InputError for a name that no model knows, or a path where nothing is."""
     if loras and not any(model.loras for model in models):
         names = ", ".join(sorted({model.name for model in models}))
         raise InputError(f"--lora: {names} takes none", hint="cvl info EXAMPLE says what does")
-    for path, _ in loras:
-        if not os.path.isfile(path):
-            raise InputError(f"--lora: there is no file {printable(path, 200)}")
+    for lora in loras:
+        if not os.path.isfile(lora.path):
+            raise InputError(f"--lora: there is no file {printable(lora.path, 200)}")
     known = sorted(
         {weights.repo or url_name(weights) for model in models for weights in model.weights}
     )

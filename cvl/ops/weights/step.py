@@ -37,6 +37,7 @@ class StepWeights:
         self._needs = needs_of(manifest, values)
         self._own = options.weights
         self._loras = options.loras if manifest.loras else ()
+        self._commits = options.commits
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -45,7 +46,7 @@ class StepWeights:
 
     @cached_property
     def _read_loras(self) -> list[tuple[OwnWeights, float]]:
-        return [(own_lora(self._session, path), scale) for path, scale in self._loras]
+        return [(own_lora(self._session, lora.path), lora.scale) for lora in self._loras]
 
     @cached_property
     def _resolved(self) -> list[RepoFiles | OwnWeights | UrlNeed]:
@@ -55,7 +56,23 @@ class StepWeights:
         asked = need.asked if isinstance(need, RepoNeed) else need.name
         if asked in self._own:
             return own_weights(self._session, asked, self._own[asked])
-        return resolve_need(self._session, need) if isinstance(need, RepoNeed) else need
+        if isinstance(need, UrlNeed):
+            return need
+        return resolve_need(self._session, self._at_commit(need))
+
+    def _at_commit(self, need: RepoNeed) -> RepoNeed:
+        """A file may say which commit it was made with. Only one that was used here before is
+        taken: anybody can add commits to a repo, and write files that name them."""
+        commit = self._commits.get(need.repo)
+        if commit is None:
+            return need
+        if self._session.pins.of(need.repo).listing(commit) is None:
+            self._session.report.warning(
+                f"it was made with {need.repo} at {commit[:12]}, which is not known here: cvl uses "
+                "the commit that is pinned"
+            )
+            return need
+        return replace(need, revision=commit)
 
     def check(self) -> None:
         """What can be known before anything is built: weights that are missing offline, gated, or
