@@ -116,6 +116,21 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class Busy:
+    """Nothing arrives, and nothing has to: what is there is being checked, or a server asked to
+    wait. Said every few seconds."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Another process downloads this very file, and holds the lock file `lock`. Said every few
+    seconds."""
+
+    path: str
+    lock: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """It cannot be done. kind: weights, disk_full, state."""
 
@@ -126,8 +141,19 @@ class Failed:
     done: tuple[str, ...] = field(default=())
 
 
-Reply = Resolved | Bytes | Fetched | Deleted | Known | Granted | Trouble | Failed
+Reply = Resolved | Bytes | Fetched | Deleted | Known | Granted | Trouble | Busy | Waiting | Failed
 REPLIES: dict[str, type] = {
     kind.__name__: kind
-    for kind in (Resolved, Bytes, Fetched, Deleted, Known, Granted, Trouble, Failed)
+    for kind in (
+        Resolved,
+        Bytes,
+        Fetched,
+        Deleted,
+        Known,
+        Granted,
+        Trouble,
+        Busy,
+        Waiting,
+        Failed,
+    )
 }

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvl.core.plain import from_plain, to_plain
-from cvl.errors import DiskFullError, StateError, WeightsError
+from cvl.errors import DiskFullError, StateError, UserError, WeightsError
 from cvl.hub.messages import (
     REPLIES,
+    Busy,
     Bytes,
     Deleted,
     Failed,
@@ -28,13 +29,20 @@ from cvl.hub.messages import (
     Resolve,
     Resolved,
     Trouble,
+    Waiting,
 )
+from cvl.hub.pace import FIRST_WORD, Pace
 
 POLL_S = 0.1
-QUIET_S = 20.0
-"""Nothing has arrived for so long: worth a word."""
-STALLED_S = 120.0
-"""Nothing has arrived for so long: another way is tried, then it is given up."""
+START_S = 30.0
+"""What a worker gets to load its libraries."""
+END_S = 1.0
+"""What a worker gets to remove its incomplete files."""
+VARIABLE = "CVL_STALLED_S"
+REMEDY = (
+    "still waiting (Ctrl-C and running it again keeps what is complete; HF_HUB_DISABLE_XET=1 takes "
+    "another way, HF_ENDPOINT another server)"
+)
 ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -42,6 +50,7 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 NO_XET = {"HF_HUB_DISABLE_XET": "1"}
+Worker = tuple[subprocess.Popen[bytes], queue.Queue[str | None]]
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class Listener:
     on_bytes: Callable[[int], None] = lambda count: None
     on_fetched: Callable[[Fetched], None] = lambda fetched: None
     on_trouble: Callable[[str], None] = lambda text: None
+    on_waiting: Callable[[Waiting], None] = lambda waiting: None
 
 
 def resolve(repo: str, revision: str, listener: Listener) -> Resolved:
@@ -69,45 +79,74 @@ def ask(request: Request, listener: Listener) -> Iterator[Reply]:
     WeightsError, DiskFullError (whose message is the folder), StateError.
     """
     seen: list[Reply] = []
+    after = stalled_after()
     try:
         for reply in _ask(request, listener, {}):
             seen.append(reply)
             yield reply
-    except _Stalled:
-        listener.on_trouble(f"nothing has arrived for {STALLED_S:.0f} s; trying without Xet")
+    except _Stalled as stalled:
+        listener.on_trouble(f"{stalled}; trying without Xet")
         try:
             yield from (reply for reply in _ask(request, listener, NO_XET) if reply not in seen)
-        except _Stalled:
+        except _Stalled as again:
             raise WeightsError(
-                f"nothing has arrived for {STALLED_S:.0f} s, twice",
-                hint="check the network; HF_ENDPOINT chooses a mirror; what is complete is kept",
+                f"{again}, twice in a row",
+                hint="check the network; HF_ENDPOINT chooses a mirror; what is complete is kept; "
+                f"{VARIABLE} (now {after:g}) gives it more time",
                 code="stalled",
             ) from None
 
 
+def stalled_after() -> float:
+    """Seconds without a byte to speak of after which another way is tried, then given up. UserError
+    for what is no such number."""
+    text = os.environ.get(VARIABLE) or "120"
+    with contextlib.suppress(ValueError):
+        if (seconds := float(text)) > 0:
+            return seconds
+    raise UserError(f"{VARIABLE} is {text!r}, not a number of seconds", code="bad_config")
+
+
 class _Stalled(Exception):
-    """Nothing arrives any more."""
+    """Nothing to speak of arrives any more."""
 
 
 def _ask(request: Request, listener: Listener, more: dict[str, str]) -> Iterator[Reply]:
-    with _worker(request, more) as lines:
-        heard, told = time.monotonic(), False
+    after = stalled_after()
+    with _worker(request, {**_patience(after), **more}) as (process, lines):
+        pace = Pace(after, time.monotonic() + START_S)
         while (line := _next(lines)) is not None:
             listener.pause(0)
-            quiet = time.monotonic() - heard
-            if not line:
-                if quiet > STALLED_S:
-                    raise _Stalled
-                if quiet > QUIET_S and not told:
-                    told = True
-                    listener.on_trouble(f"nothing has arrived for {QUIET_S:.0f} s; still waiting")
-                continue
-            heard, told = time.monotonic(), False
-            reply = _reply(line)
-            if isinstance(reply, Failed):
-                raise _error(reply)
-            if not _heard(reply, listener):
-                yield reply
+            if line:
+                reply = _reply(line)
+                pace.heard(reply, time.monotonic())
+                if isinstance(reply, Failed):
+                    raise _error(reply)
+                if not _heard(reply, listener):
+                    yield reply
+            _look(pace, time.monotonic(), listener)
+        if process.wait() < 0:
+            raise WeightsError(
+                f"the process that asks the hub was killed by signal {-process.returncode}",
+                hint="run it again: what is complete is kept",
+                code="worker_killed",
+            )
+
+
+def _look(pace: Pace, now: float, listener: Listener) -> None:
+    """Does it still come along?"""
+    if pace.is_stalled(now):
+        raise _Stalled(pace.text(now))
+    if notice := pace.notice(now):
+        listener.on_trouble(f"{notice}; {REMEDY}")
+
+
+def _patience(after: float) -> dict[str, str]:
+    """What huggingface_hub waits for a byte before it connects anew: ten seconds, as it does by
+    itself, or less where less is asked for."""
+    if os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT"):
+        return {}
+    return {"HF_HUB_DOWNLOAD_TIMEOUT": str(max(1, min(10, round(after * FIRST_WORD))))}
 
 
 def _heard(reply: Reply, listener: Listener) -> bool:
@@ -116,14 +155,16 @@ def _heard(reply: Reply, listener: Listener) -> bool:
         listener.on_bytes(reply.count)
     elif isinstance(reply, Trouble):
         listener.on_trouble(reply.text)
+    elif isinstance(reply, Waiting):
+        listener.on_waiting(reply)
     elif isinstance(reply, Fetched):
         listener.on_fetched(reply)
-    return isinstance(reply, Bytes | Trouble)
+    return isinstance(reply, Bytes | Trouble | Waiting | Busy)
 
 
 @contextlib.contextmanager
-def _worker(request: Request, more: dict[str, str]) -> Iterator[queue.Queue[str | None]]:
-    """The lines of a worker that is ended when the block is left; None after the last."""
+def _worker(request: Request, more: dict[str, str]) -> Iterator[Worker]:
+    """A worker that is ended when the block is left, and its lines; None after the last."""
     process = subprocess.Popen(
         [sys.executable, "-m", "cvl.hub.worker"],
         env={**os.environ, **ENVIRONMENT, **more},
@@ -141,13 +182,21 @@ def _worker(request: Request, more: dict[str, str]) -> Iterator[queue.Queue[str 
             process.stdin.write(json.dumps(document).encode() + b"\n")
             process.stdin.flush()
         reader.start()
-        yield lines
+        yield process, lines
     finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """It ends with its stdin, and leaves nothing incomplete; a process that hangs does not."""
+    assert process.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.close()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-        assert process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
 
 
 def _read(process: subprocess.Popen[bytes], lines: queue.Queue[str | None]) -> None:

@@ -6,22 +6,26 @@ import glob
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import Any
 
+from filelock import Timeout
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.file_download import (
     _cache_commit_hash_for_specific_revision,
     repo_folder_name,
 )
 from huggingface_hub.hf_api import RepoFile as HubFile
+from huggingface_hub.utils._fixes import WeakFileLock
 
 from cvl.core.weights import RepoFile
 from cvl.errors import WeightsError
 from cvl.hub.arriving import Arriving
 from cvl.hub.messages import (
     Access,
+    Busy,
     Fetch,
     Fetched,
     Granted,
@@ -30,10 +34,13 @@ from cvl.hub.messages import (
     Resolve,
     Resolved,
     Trouble,
+    Waiting,
 )
+from cvl.hub.problems import is_short, named
 
 AT_ONCE = 8
 CHUNK = 1 << 20
+EVERY_S = 1.0
 Say = Callable[[Reply], None]
 
 
@@ -64,27 +71,27 @@ def access(request: Access) -> Granted:
     return Granted(request.repo)
 
 
-def fetch(request: Fetch, say: Say) -> None:
-    """Several files at once; what is there already is checked all the same. The first failure ends
-    it: what the others have so far is lost, what is complete stays."""
-    arriving = Arriving(say)
+def fetch(request: Fetch, say: Say, arriving: Arriving) -> None:
+    """Several files at once; what is there already is checked all the same. After the first failure
+    none is begun any more; those on their way are let in, because a part of one is of no use."""
     stop = threading.Event()
 
     def one(path: str) -> None:
         if not stop.is_set():
-            say(Fetched(path, _fetch(request, path, arriving.bar(), say)))
+            sha256 = _fetch(request, path, arriving.bar(request.files[path].size), say)
+            say(Fetched(path, sha256))
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # The largest first: the last to end is then not the longest.
         paths = sorted(request.files, key=lambda path: -request.files[path].size)
         waiting: list[Future[None]] = [pool.submit(one, path) for path in paths]
-        done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
+        done, left = wait(waiting, return_when=FIRST_EXCEPTION)
         stop.set()
-        for future in done:
-            error = future.exception()
-            if error is not None:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise error
+        error = next((e for e in (future.exception() for future in done) if e), None)
+        if error is not None and any(future.running() for future in left):
+            say(Trouble(f"{named(error, request).message}; what is on its way is let in"))
+    if error is not None:
+        raise error
     _note(request)
 
 
@@ -102,16 +109,14 @@ def _note(request: Fetch) -> None:
 
 def _fetch(request: Fetch, path: str, bar: type, say: Say) -> str:
     """Download and read what has arrived: huggingface_hub looks at sizes alone. Other bytes than
-    those that were promised are fetched once more, then removed."""
+    those that were promised are fetched once more, then removed. sha256 of the file."""
     expected = request.files[path]
-    place = _download(request, path, bar, again=request.again)
-    found, sha256 = _content(place, expected)
-    if found == expected.blob:
-        return sha256
-    say(Trouble(f"{path} is not what {request.repo} says it is; fetching it once more"))
-    found, sha256 = _content(_download(request, path, bar, again=True), expected)
-    if found == expected.blob:
-        return sha256
+    for again in (request.again, True):
+        place = _download(request, path, bar, again=again, say=say)
+        found, sha256 = _content(place, expected, say)
+        if found == expected.blob:
+            return sha256
+        say(Trouble(f"{path} is not what {request.repo} says it is"))
     _remove(request, path)
     raise WeightsError(
         f"{path} of {request.repo} has sha {found[:12]} where {expected.blob[:12]} is expected",
@@ -121,20 +126,45 @@ def _fetch(request: Fetch, path: str, bar: type, say: Say) -> str:
     )
 
 
-def _download(request: Fetch, path: str, bar: type, *, again: bool) -> str:
-    settings: dict[str, Any] = {"tqdm_class": bar, "force_download": again}
-    return str(hf_hub_download(request.repo, path, revision=request.commit, **settings))
+def _download(request: Fetch, path: str, bar: type, *, again: bool, say: Say) -> str:
+    """Twice, when the server says that too few bytes are all."""
+    settings: dict[str, Any] = {"tqdm_class": bar, "revision": request.commit}
+    _wait_for_others(request, path, say)
+    try:
+        return str(hf_hub_download(request.repo, path, force_download=again, **settings))
+    except OSError as error:
+        if not is_short(error):
+            raise
+    say(Trouble(f"{path} arrived in part; it begins again"))
+    return str(hf_hub_download(request.repo, path, force_download=again, **settings))
 
 
-def _content(place: str, expected: RepoFile) -> tuple[str, str]:
+def _wait_for_others(request: Fetch, path: str, say: Say) -> None:
+    """Say that another program downloads the file; huggingface_hub would wait in silence."""
+    folder = repo_folder_name(repo_id=request.repo, repo_type="model")
+    name = f"{request.files[path].blob}.lock"
+    lock = os.path.join(constants.HF_HUB_CACHE, ".locks", folder, name)
+    while os.path.exists(lock):
+        try:
+            with WeakFileLock(lock, timeout=EVERY_S):
+                return
+        except Timeout:
+            say(Waiting(path, lock))
+
+
+def _content(place: str, expected: RepoFile, say: Say) -> tuple[str, str]:
     """(the name that the hub would give to what the file holds, its sha256)."""
     sha256 = hashlib.sha256()
     git = hashlib.sha1(b"blob %d\0" % os.stat(place).st_size)
+    said = time.monotonic()
     with open(place, "rb") as stream:
         while chunk := stream.read(CHUNK):
             sha256.update(chunk)
             if expected.git:
                 git.update(chunk)
+            if time.monotonic() - said > EVERY_S:
+                said = time.monotonic()
+                say(Busy())
     found = sha256.hexdigest()
     return git.hexdigest() if expected.git else found, found
 

@@ -5,6 +5,7 @@ network."""
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from cvl.core.plain import from_plain, to_plain
 from cvl.core.weights import Listing, RepoFile
 from cvl.store.atomic import write_atomic
 from cvl.store.dirs import make_private
+from cvl.store.locks import held
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class RepoLock:
     files: dict[str, dict[str, RepoFile]] = field(default_factory=dict)
     incoming: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """commit -> files whose download began and of which nobody has said yet that they are right."""
+    now: str = ""
+    """The name under which the hub has it, where that is another one."""
 
     def listing(self, commit: str) -> Listing | None:
         files = self.files.get(commit)
@@ -66,7 +70,7 @@ class RepoLock:
 
 
 class Pins:
-    """One JSON file per repo below `root`. Changing one is for those who hold its lock."""
+    """One JSON file per repo below `root`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -88,10 +92,11 @@ class Pins:
         return [lock for lock in locks if lock.pins or lock.files]
 
     def change(self, repo: str, how: Callable[[RepoLock], RepoLock]) -> RepoLock:
-        """Read, change, write; the file is there as a whole or as it was."""
-        changed = how(self.of(repo))
-        make_private(self.root)
-        write_atomic(self._place(repo), json.dumps(to_plain(changed), indent=1).encode())
+        """Read, change, write, one process at a time; the file is there as a whole or as it was."""
+        lock = make_private(self.root) / ".changing"
+        with held(lock, time.sleep, lambda: None):
+            changed = how(self.of(repo))
+            write_atomic(self._place(repo), json.dumps(to_plain(changed), indent=1).encode())
         return changed
 
     def forget(self, repo: str) -> None:

@@ -3,10 +3,7 @@ a URL. One process downloads, however many ask; the others wait, and find it the
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +13,11 @@ from cvl.hub.messages import Access, Fetch, Fetched, FetchUrl
 from cvl.hub.remote import ask
 from cvl.ops.report import Progress
 from cvl.ops.session import Session
+from cvl.ops.weights.alone import only_one
 from cvl.ops.weights.needs import UrlNeed
 from cvl.ops.weights.resolving import RepoFiles, listener
 from cvl.store.atomic import mount_of
-from cvl.store.hub_cache import folder_of, hub_folder
-from cvl.store.locks import held
+from cvl.store.hub_cache import folder_of
 from cvl.store.pins import RepoLock
 from cvl.store.url_weights import UrlWeights
 
@@ -34,11 +31,28 @@ def pull_repo(session: Session, files: RepoFiles) -> None:
     if files.presence(session).complete:
         return
     refuse_offline(session, files.need.repo, files.presence(session).missing)
-    with _only_one(session, folder_of(files.need.repo), files.need.repo):
+    with only_one(session, folder_of(files.need.repo), files.need.repo):
         missing = files.presence(session).missing
         if missing:
-            check_disk(hub_folder(), files.need.repo, total_size(missing))
+            check_room(files)
+            _say_cut_off(session, files)
             fetch(session, files, missing)
+
+
+def _say_cut_off(session: Session, files: RepoFiles) -> None:
+    """A part of a file is of no use, so what was on its way begins again."""
+    unsure = files.unsure(session) & files.wanted.keys()
+    if unsure:
+        again = len(unsure & files.found.missing.keys())
+        whole = f", {len(unsure) - again} are there and are checked" if len(unsure) > again else ""
+        session.report.message(
+            f"the last download of {files.need.repo} was cut off: {again} files begin again{whole}"
+        )
+
+
+def check_room(files: RepoFiles) -> None:
+    """Refuse before the first byte what cannot fit beside what is there."""
+    check_disk(files.cached.folder, files.need.repo, total_size(files.found.missing))
 
 
 def check_repo(session: Session, files: RepoFiles) -> None:
@@ -46,7 +60,7 @@ def check_repo(session: Session, files: RepoFiles) -> None:
     missing = files.presence(session).missing
     if missing:
         refuse_offline(session, files.need.repo, missing)
-        check_disk(hub_folder(), files.need.repo, total_size(missing))
+        check_room(files)
         for _ in ask(Access(files.need.repo), listener(session)):
             continue
 
@@ -80,7 +94,11 @@ def fetch(
         for _ in ask(request, told):
             continue
     except DiskFullError:
-        raise _filled(hub_folder(), repo, total) from None
+        raise _filled(files.cached.folder, repo, total_size(files.found.missing)) from None
+    except WeightsError as error:
+        if error.code != "worker_killed":
+            raise
+        raise _cut_off(files, error) from None
     finally:
         if done:
             session.pins.change(repo, lambda lock: _arrived(lock, commit, done))
@@ -91,6 +109,12 @@ def fetch(
             hint="run it again",
             code="cut_short",
         )
+
+
+def _cut_off(files: RepoFiles, error: WeightsError) -> WeightsError:
+    again = len(files.found.missing)
+    text = f"{files.need.repo} was cut off: {error.message}; {again} files begin again"
+    return WeightsError(text, hint=error.hint, code="cut_short")
 
 
 def _arrived(lock: RepoLock, commit: str, done: dict[str, str]) -> RepoLock:
@@ -106,7 +130,7 @@ def pull_url(session: Session, need: UrlNeed) -> Path:
     if place is not None:
         return place
     refuse_offline(session, need.url, {need.name: RepoFile(need.size, need.sha256)})
-    with _only_one(session, need.sha256, need.url):
+    with only_one(session, need.sha256, need.url):
         place = store.find(need.sha256, need.size)
         if place is not None:
             return place
@@ -155,10 +179,15 @@ def check_disk(folder: Path, what: str, size: int) -> None:
 
 
 def _filled(folder: Path, what: str, size: int) -> DiskFullError:
+    """size: bytes that are still missing."""
     mount = mount_of(folder)
+    free = shutil.disk_usage(mount).free
+    more = max(0, int(size * (1 + MARGIN)) - free)
     return DiskFullError(
-        f"the disk at {mount} filled up while {what} ({size} bytes) was downloaded",
-        hint=f"free space on {mount}: cvl models prune, or cvl gc",
+        f"the disk at {mount} filled up while {what} was downloaded: {size} bytes of it are "
+        f"missing, {free} are free",
+        hint=f"free {more} bytes on {mount}: cvl models prune, or cvl gc; then run it again: what "
+        "is complete is kept",
     )
 
 
@@ -166,23 +195,3 @@ def _some(names: object) -> str:
     paths = sorted(names)  # type: ignore[call-overload]
     more = f" and {len(paths) - SHOWN} more files" if len(paths) > SHOWN else ""
     return ", ".join(paths[:SHOWN]) + more
-
-
-@contextmanager
-def _only_one(session: Session, name: str, what: str) -> Iterator[None]:
-    """One download of a thing at a time."""
-    path = session.lock_path("weights", name)
-
-    def say_waiting() -> None:
-        session.report.phase(what, "wait", f"another cvl ({_holder(path)}) is downloading it")
-
-    with held(path, session.cancel.pause, say_waiting):
-        path.write_text(str(os.getpid()))
-        yield
-
-
-def _holder(path: Path) -> str:
-    try:
-        return f"process {int(path.read_text())}"
-    except (OSError, ValueError):
-        return "process unknown"

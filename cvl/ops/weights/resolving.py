@@ -6,13 +6,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from cvl.core.weights import COMMIT, Listing, RepoFile, repo_identity
 from cvl.errors import WeightsError
+from cvl.hub.messages import Waiting
 from cvl.hub.remote import Listener, resolve
 from cvl.ops.session import Session
+from cvl.ops.weights.alone import only_one, who
 from cvl.ops.weights.needs import RepoNeed
-from cvl.store.hub_cache import CachedRepo, Presence, hub_folder
+from cvl.store.hub_cache import CachedRepo, Presence, folder_of, hub_folder
 from cvl.store.pins import Pin, RepoLock
 
 
@@ -34,10 +37,19 @@ class RepoFiles:
 
     def presence(self, session: Session) -> Presence:
         """What is there; a file whose download was cut off before it was checked is missing."""
-        found = self.cached.presence(self.commit, self.wanted)
-        unsure = set(session.pins.of(self.need.repo).incoming.get(self.commit, ()))
+        found = self.found
+        unsure = self.unsure(session)
         missing = {p: f for p, f in self.wanted.items() if p in found.missing or p in unsure}
         return Presence({p: at for p, at in found.present.items() if p not in missing}, missing)
+
+    @property
+    def found(self) -> Presence:
+        """By size; of a file that is there nobody may have looked yet at what it holds."""
+        return self.cached.presence(self.commit, self.wanted)
+
+    def unsure(self, session: Session) -> set[str]:
+        """Files whose download began and did not end well."""
+        return set(session.pins.of(self.need.repo).incoming.get(self.commit, ()))
 
 
 def resolve_need(session: Session, need: RepoNeed) -> RepoFiles:
@@ -53,7 +65,9 @@ def resolve_need(session: Session, need: RepoNeed) -> RepoFiles:
                 hint="run cvl models pull with a network, or cvl models import a bundle",
                 code="offline",
             )
-        found = look_up(session, need)
+        with only_one(session, folder_of(need.repo), need.repo):
+            # Who waited finds what the other was told, and means the same commit.
+            found = known(session, need) or look_up(session, need)
     if not found.wanted:
         shown = ", ".join(need.patterns)
         raise WeightsError(
@@ -67,6 +81,8 @@ def resolve_need(session: Session, need: RepoNeed) -> RepoFiles:
 def known(session: Session, need: RepoNeed) -> RepoFiles | None:
     """Without the network."""
     lock = session.pins.of(need.repo)
+    if lock.now:
+        return known(session, replace(need, repo=lock.now))
     cached = CachedRepo(hub_folder(), need.repo)
     pin = lock.pins.get(need.revision)
     commit = pin.commit if pin else cached.commit_of(need.revision)
@@ -93,6 +109,7 @@ def look_up(session: Session, need: RepoNeed) -> RepoFiles:
     said = resolve(need.repo, need.revision, listener(session))
     if said.repo != need.repo:
         session.report.message(f"{need.repo} is called {said.repo} now")
+        session.pins.change(need.repo, lambda lock: replace(lock, now=said.repo))
         need = replace(need, repo=said.repo)
     listing = Listing(need.repo, said.commit, said.files)
     session.pins.change(need.repo, _pinning(need, listing))
@@ -118,4 +135,9 @@ def listener(session: Session) -> Listener:
     def pause(seconds: float) -> None:
         session.cancel.check()
 
-    return Listener(pause, on_trouble=session.report.message)
+    def on_waiting(waiting: Waiting) -> None:
+        holder = who(Path(waiting.lock))
+        text = f"another program ({holder}) is downloading {waiting.path}; waiting for it"
+        session.tell_once(waiting.lock, text)
+
+    return Listener(pause, on_trouble=session.report.message, on_waiting=on_waiting)
