@@ -35,7 +35,8 @@ test-examples: $(VENV)/ready-test
 
 faults: $(VENV)/ready-test
 	$(RUN) -m tests.support.packages
-	CVL_TEST_FULL=1 $(RUN) -m pytest tests/faults tests/store tests/machine tests/venv
+	CVL_TEST_FULL=1 $(RUN) -m pytest tests/faults tests/store tests/machine tests/venv \
+	  tests/hub
 
 check: $(VENV)/ready-test
 	$(VENV)/bin/ruff check .

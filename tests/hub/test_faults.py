@@ -1,5 +1,5 @@
-"""What goes wrong on the way to weights: each fault passes by itself or is told in words of its own,
-no wrong byte is ever used, nothing incomplete stays, and no other host sees the token.
+"""What goes wrong on the way to weights: each fault passes by itself or is told in its own words, no
+wrong byte is ever used, nothing incomplete stays, and no other host sees the token.
 
 Each fault happens twice: for a while, and for good. All pulls of a kind run beside each other: most
 of them wait.
@@ -107,8 +107,8 @@ CASES = [
     Case("503 always", always("status", code=503), "hub_down",
          r"127\.0\.0\.2 answers with status 503", AGAIN, gets=5, said=LATER),
     Case("another host", always("redirect"), gets=2),
-    Case("another host, from the hub", always("redirect", on="resolve"), of_url=False),
-    Case("another host, for the hub", always("redirect", on="api"), "refused",
+    Case("another host from the hub", always("redirect", on="resolve"), of_url=False),
+    Case("another host for the hub", always("redirect", on="api"), "refused",
          r"127\.0\.0\.1 answers with status 404 about org/", "HF_ENDPOINT", of_url=False),
     Case("a page of no hub", always("html", on="api"), "web_page",
          r"127\.0\.0\.1 answers with a web page", "the network may want a login", of_url=False),

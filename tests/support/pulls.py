@@ -83,7 +83,7 @@ def pull(wanted: RepoNeed | UrlNeed, session: Session | None = None) -> Outcome:
     sha256 = {name: digest(path) for name, path in found.items()}
     if error is None:
         return Outcome(texts=heard.texts, sha256=sha256, blobs=blobs)
-    told = (error.code, error.message, error.hint, error.exit_code)
+    told = (error.code, error.message, error.hint, error.status)
     return Outcome(*told, texts=heard.texts, sha256=sha256, blobs=blobs)
 
 
