@@ -20,7 +20,7 @@ from tests.support.pulls import need, pull
 
 FULL = bool(os.environ.get("CVL_TEST_FULL"))
 ROOT = Path(__file__).parent.parent.parent
-PROCESSES = 16
+PROCESSES = 16 if FULL else 8
 ROUNDS = 20 if FULL else 2
 FILES = tiny.transformers(1_200_000, shards=4)
 SHA256 = {
@@ -57,12 +57,6 @@ def start(repo: str, program: tuple[str, ...] = ("-m", "tests.support.pulls"), *
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def together(repo: str, count: int = PROCESSES, **env: str) -> list[dict[str, object]]:
-    """What came of so many pulls that were begun at once."""
-    children = [start(repo, **env) for _ in range(count)]
-    return [json.loads(child.communicate()[0]) for child in children]
 
 
 def bodies(hub: Hub, repo: str) -> dict[str, int]:
@@ -114,7 +108,7 @@ def test_after_a_kill_what_was_on_its_way_begins_again(hub: Hub, tmp_path: Path,
     chance = random.Random(turn)
     hub.push("org/killed", FILES)
     slow = hub.fault("org/killed", "*.safetensors", "bandwidth", rate=400_000, times=None)
-    children = [start("org/killed") for _ in range(PROCESSES if FULL else 4)]
+    children = [start("org/killed") for _ in range(PROCESSES if FULL else 3)]
     hub.wait_for("GET", repo="org/killed", host="cdn", sent=chance.randrange(1, 250_000))
     _kill_one(children, of_worker=bool(turn % 2))
     slow.release()
@@ -150,7 +144,7 @@ def test_without_locks_there_is_more_traffic_and_nothing_corrupt(hub: Hub, tmp_p
     (tmp_path / "site" / "sitecustomize.py").write_text(UNLOCKED)
     hub.push("org/unlocked", FILES)
     hold = hub.fault("org/unlocked", "model-0000*", "hold", times=None)
-    count = 16 if FULL else 4
+    count = 16 if FULL else 3
     children = [start("org/unlocked", PYTHONPATH=str(tmp_path / "site")) for _ in range(count)]
     hold.wait(5)
     hold.release()
