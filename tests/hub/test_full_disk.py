@@ -8,22 +8,26 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from cvl.ops.weights.needs import UrlNeed
-from tests.support.hub import Hub, tiny
+from cvl.ops.weights.needs import RepoNeed, UrlNeed
+from tests.support.hub import Fault, Hub, tiny
+from tests.support.people import needs_root
 from tests.support.pulls import Outcome, need, pull
 
 MB = 1_000_000
 SMALL = tiny.weights(2 * MB)
 LARGE = tiny.weights(30 * MB, seed=1)
+REPO_OF = {RepoNeed: "org/large", UrlNeed: "files"}
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 MB."""
+    needs_root()
     place = tmp_path / "disk"
     place.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "cvl-test", place], check=True)
@@ -88,7 +92,7 @@ def test_a_disk_that_fills_on_the_way_harms_nothing_else(hub: Hub, disk: Path) -
     fault = hub.fault("org/large", "model.safetensors", "stall", at=0.1)
     ballast = disk / "ballast"
 
-    outcome = _while_it_stalls(hub, fault, ballast)
+    outcome = _while_it_stalls(need("org/large"), hub, fault, ballast)
     assert (outcome.code, outcome.exit_code) == ("disk_full", 8)
     assert outcome.message.startswith(f"the disk at {disk} filled up while org/large was")
     assert f"{len(LARGE)} bytes of it are missing" in outcome.message
@@ -105,17 +109,15 @@ def test_a_disk_that_fills_on_the_way_harms_nothing_else(hub: Hub, disk: Path) -
     assert before.items() <= files_of(disk).items()
 
 
-def _while_it_stalls(hub: Hub, fault: object, ballast: Path) -> Outcome:
+def _while_it_stalls(wanted: RepoNeed | UrlNeed, hub: Hub, fault: Fault, ballast: Path) -> Outcome:
     """Pull, and let something else grow until 5 MB are left."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
-        pulled = pool.submit(pull, need("org/large"))
-        hub.wait_for("GET", repo="org/large", host="cdn", sent=MB)
-        size = shutil.disk_usage(ballast.parent).free - 5 * MB
+        pulled = pool.submit(pull, wanted)
+        hub.wait_for("GET", host="cdn", repo=REPO_OF[type(wanted)], sent=MB)
         with ballast.open("wb") as file:
+            size = shutil.disk_usage(ballast.parent).free - 5 * MB
             os.posix_fallocate(file.fileno(), 0, size)
-        fault.release()  # type: ignore[attr-defined]
+        fault.release()
         return pulled.result()
 
 
@@ -128,15 +130,8 @@ def test_a_full_disk_keeps_no_part_of_a_file_behind_a_url(
     wanted = UrlNeed("w.bin", release.url, release.sha256, release.size, False)
     fault = hub.fault("files", "v1/w.bin", "stall", at=0.1)
     ballast = disk / "ballast"
-    from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(1) as pool:
-        pulled = pool.submit(pull, wanted)
-        hub.wait_for("GET", repo="files", host="cdn", sent=MB)
-        with ballast.open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - 5 * MB)
-        fault.release()
-        outcome = pulled.result()
+    outcome = _while_it_stalls(wanted, hub, fault, ballast)
     assert (outcome.code, outcome.exit_code) == ("disk_full", 8)
     assert f"the disk at {disk} filled up" in outcome.message
     assert not [*(disk / "cvl").rglob("*.part")]

@@ -107,9 +107,9 @@ def test_after_a_kill_what_was_on_its_way_begins_again(hub: Hub, tmp_path: Path,
     """Of cvl, or of the process that downloads for it."""
     chance = random.Random(turn)
     hub.push("org/killed", FILES)
-    slow = hub.fault("org/killed", "*.safetensors", "bandwidth", rate=400_000, times=None)
+    slow = hub.fault("org/killed", "*.safetensors", "bandwidth", rate=100_000, times=None)
     children = [start("org/killed") for _ in range(PROCESSES if FULL else 3)]
-    hub.wait_for("GET", repo="org/killed", host="cdn", sent=chance.randrange(1, 250_000))
+    hub.wait_for("GET", repo="org/killed", host="cdn", sent=chance.randrange(1, 150_000))
     _kill_one(children, of_worker=bool(turn % 2))
     slow.release()
     outcomes = [json.loads(out) for out in (child.communicate()[0] for child in children) if out]

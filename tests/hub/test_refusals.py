@@ -3,6 +3,7 @@ hub, and that what is here is used without it. How a download ends that is given
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -25,6 +26,7 @@ from tests.hub.conftest import FILES
 from tests.support.hub import BAD_TOKEN, GOOD_TOKEN, STRANGER_TOKEN, Hub, tiny
 from tests.support.pulls import Heard, need, pull
 
+FILES_B = tiny.weights(20_000, 2)
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -221,6 +223,35 @@ def test_a_killed_worker_is_told_and_its_leftover_can_be_removed(hub: Hub, tmp_p
     assert sum(freed(reply) for reply in replies) > 0
     assert not [*(tmp_path / "hf").rglob("*.incomplete")]
     assert pull(need("org/slow")).code == ""
+
+
+def test_a_worker_that_is_told_to_end_leaves_nothing(hub: Hub, tmp_path: Path) -> None:
+    """As by who ends all processes of a machine."""
+    hub.push("org/slow", FILES)
+    hub.fault("org/slow", "model.safetensors", "stall", at=0.5)
+    with _pulling("org/slow") as child:
+        hub.wait_for("GET", repo="org/slow", host="cdn", sent=1)
+        assert [*(tmp_path / "hf").rglob("*.incomplete")]
+        os.kill(*_children(child.pid), signal.SIGTERM)
+        outcome = json.loads(child.communicate()[0])
+    assert (outcome["code"], outcome["exit_code"]) == ("cut_short", 4)
+    assert not [*(tmp_path / "hf").rglob("*.incomplete")]
+
+
+def test_what_is_on_its_way_when_another_file_fails_is_let_in(hub: Hub) -> None:
+    hub.push("org/two", {"a.safetensors": tiny.weights(9000, 1), "b.safetensors": FILES_B})
+    hub.fault("org/two", "a.safetensors", "html", times=None)
+    hold = hub.fault("org/two", "b.safetensors", "hold")
+    session = Session()
+
+    def go_on(text: str) -> None:
+        if "what is on its way is let in" in text:
+            hold.release()
+
+    session.report = Heard(go_on)
+    outcome = pull(need("org/two"), session)
+    assert outcome.code == "web_page"
+    assert outcome.sha256 == {"b.safetensors": hashlib.sha256(FILES_B).hexdigest()}
 
 
 def test_a_wait_that_a_server_asks_for_ends_with_a_ctrl_c(hub: Hub) -> None:
