@@ -60,6 +60,7 @@ class Client(httpx2.Client):
             return super().send(request, stream=stream, **how)
         except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError) as error:
             if stream:
+                self._broke(request.url.host)
                 raise httpx2.RemoteProtocolError(str(error), request=request) from error
             broken: httpx2.TransportError = error
         except httpx2.TimeoutException as error:
@@ -79,28 +80,40 @@ class Client(httpx2.Client):
             self._say(Busy())
             time.sleep(min(left, TICK_S))
 
+    def _broke(self, host: str) -> None:
+        self._say(Trouble(f"the connection to {host} breaks; the download goes on"))
+
     def _readable(self, response: httpx2.Response) -> httpx2.Response:
         if _is_page(response):
             response.close()
             raise web_page(response.url)
         if not response.is_stream_consumed:
-            response.stream = _Stream(response.stream, self._arrived)  # type: ignore[arg-type]
+            assert isinstance(response.stream, httpx2.SyncByteStream)
+            host = response.url.host
+            response.stream = _Stream(response.stream, self._arrived, lambda: self._broke(host))
         return response
 
 
 class _Stream(httpx2.SyncByteStream):
     """A body whose bytes are counted. A reset is told as any other break."""
 
-    def __init__(self, stream: httpx2.SyncByteStream, arrived: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        stream: httpx2.SyncByteStream,
+        arrived: Callable[[int], None],
+        broke: Callable[[], None],
+    ) -> None:
         self._stream = stream
         self._arrived = arrived
+        self._broke = broke
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self._stream:
                 self._arrived(len(chunk))
                 yield chunk
-        except httpx2.ReadError as error:
+        except (httpx2.ReadError, httpx2.RemoteProtocolError) as error:
+            self._broke()
             raise httpx2.RemoteProtocolError(str(error)) from error
 
     def close(self) -> None:

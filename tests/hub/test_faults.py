@@ -65,6 +65,7 @@ def always(kind: str, **how: Any) -> Faults:
 
 
 BREAKS = r"the connection to 127\.0\.0\.[12] breaks"
+GOES_ON = r"the connection to 127\.0\.0\.2 breaks; the download goes on"
 AGAIN = "run it again: what is complete is kept"
 STALLS = r"arrived for \d+ s, twice in a row"
 PAGE = r"127\.0\.0\.2 answers with a web page where a file"
@@ -72,9 +73,10 @@ LATER = r"127\.0\.0\.2 answers 503; trying again in [12] s"
 CASES = [
     Case("cut at 0", once("cut", at=0), gets=2),
     Case("cut at 1", once("cut", at=1), gets=2),
-    Case("cut at half", once("cut", at=0.5), gets=2),
+    Case("cut at half", once("cut", at=0.5), gets=2, said=GOES_ON),
     Case("cut at the last", once("cut", at=-1), gets=2),
-    Case("cut always", always("cut", at=1000), "cut_short", BREAKS, AGAIN, gets=6),
+    Case("cut always", always("cut", at=1000), "cut_short", BREAKS, AGAIN, gets=6,
+         said=GOES_ON),
     Case("too short once", once("short", at=-10), gets=2),
     Case("too short always", always("short", at=-10), "cut_short|wrong_bytes", ".", ".", gets=4),
     Case("a range ignored", (*once("cut"), *always("ignore_range")), gets=2),
@@ -101,8 +103,9 @@ CASES = [
          "trying without Xet"),
     Case("a drip always", always("drip", rate=20), "stalled", r"only \d+ bytes have " + STALLS,
          "HF_ENDPOINT", gets=2),
-    Case("a reset", once("reset", at=0.5), gets=2),
-    Case("a reset always", always("reset", at=1000), "cut_short", BREAKS, AGAIN, gets=6),
+    Case("a reset", once("reset", at=0.5), gets=2, said=GOES_ON),
+    Case("a reset always", always("reset", at=1000), "cut_short", BREAKS, AGAIN, gets=6,
+         said=GOES_ON),
     Case("429 once", once("status", code=429, retry_after=1), gets=2,
          said=r"127\.0\.0\.2 answers 429; trying again in 1 s"),
     Case("429 always", always("status", code=429, retry_after=3600), "too_many_requests",
