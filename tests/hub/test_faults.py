@@ -144,7 +144,7 @@ URLS = [
         "changed between two parts always", "a stall", "too short once", "429 once",
     ))
 ]  # fmt: skip
-PULLED = {("repo", name) for name in NAMES} | {("url", name) for name in URLS}
+TESTS = {"repo": "test_a_repo", "url": "test_a_file_behind_a_url"}
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 
 @pytest.fixture(scope="module")
-def pulled(hub: Hub) -> Iterator[dict[tuple[str, str, int], Future[Run]]]:
-    """Every case of both kinds, begun."""
+def pulled(
+    hub: Hub, request: pytest.FixtureRequest
+) -> Iterator[dict[tuple[str, str, int], Future[Run]]]:
+    """Every case of both kinds that a chosen test asks for, begun."""
+    chosen = {item.name for item in request.session.items}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         # Those that last longest first.
         order = sorted(CASES, key=lambda case: (not case.code, case.code != "stalled"))
@@ -181,7 +184,7 @@ def pulled(hub: Hub) -> Iterator[dict[tuple[str, str, int], Future[Run]]]:
             for turn in range(ROUNDS)
             for kind in ("repo", "url")
             for case in order
-            if (kind, case.name) in PULLED
+            if f"{TESTS[kind]}[{turn}-{case.name}]" in chosen
         }
 
 
