@@ -47,7 +47,7 @@ locks: $(VENV)/ready
 	done
 
 bench: $(VENV)/ready-test
-	$(RUN) benchmarks/overhead.py
+	$(RUN) benchmarks/overhead.py; first=$$?; $(RUN) benchmarks/models_list.py && exit $$first
 
 clean:
 	rm -rf $(VENV) demo.mp4 junit-*.xml

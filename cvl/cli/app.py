@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from cvl import __version__
+from cvl.cli.lazy import LazyGroup
 from cvl.cli.terminal import Terminal
-from cvl.core.names import did_you_mean
 from cvl.disks import full_disk, names_full
 from cvl.errors import CvlError, DiskFullError, UsageError
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
 
 # Command -> (module, one line of help). Importing a command imports what it needs, so the table
 # does not.
@@ -35,50 +30,20 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "logs": ("logs", "Show the log of a run."),
     "shell": ("shell", "Open a shell where a step of a run ran."),
     "stop": ("stop", "Stop a run."),
+    "models": ("models", "List, fetch, verify and remove weights."),
     "completion": ("completion", "Print the completion script of a shell."),
     "df": ("df", "Show where the space went."),
     "gc": ("gc", "Remove what is no longer needed."),
 }
-
-
-class LazyGroup(click.Group):
-    """Loads a command's module when the command is used; `cvl --help` loads none."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"cvl.cli.commands.{COMMANDS[name][0]}")
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            raise UsageError(
-                f"there is no command {args[0]!r}",
-                hint=did_you_mean(args[0], COMMANDS, "cvl "),
-                code="unknown_command",
-            )
-        return super().resolve_command(ctx, args)
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """click's own loads every command to ask whether it is hidden."""
-        from cvl.cli.suggestions import items
-
-        words = ((name, text) for name, (_, text) in COMMANDS.items())
-        return items(words, incomplete) + click.Command.shell_complete(self, ctx, incomplete)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+GROUPS = ("models",)
+"""Those of them that have commands of their own."""
 
 
 @click.group(
     cls=LazyGroup,
+    table=COMMANDS,
+    package="cvl.cli.commands",
+    path="cvl",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     epilog="cvl run EXAMPLE predict --help shows the options of an example.",
 )
@@ -154,7 +119,9 @@ def _folder_is_gone() -> bool:
 
 
 def _command_name(argv: list[str]) -> str:
-    return next((argument for argument in argv if not argument.startswith("-")), "")
+    """`list`; `models list` of a command in a group."""
+    words = [argument for argument in argv if not argument.startswith("-")]
+    return " ".join(words[:2] if words and words[0] in GROUPS else words[:1])
 
 
 def _usage(error: click.ClickException) -> UsageError:

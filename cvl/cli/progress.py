@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from cvl.cli.units import size
 from cvl.core.names import printable
 from cvl.ops.report import Progress, Report, Silent
 
@@ -54,14 +55,25 @@ class Clock:
 
 
 def describe(progress: Progress, clock: Clock) -> str:
-    """`talk: 120/300 frames, 85.1/s, 2 s left`."""
+    """`120/300 frames, 85.1/s, 2 s left`; `1.2 GB/4.5 GB, 85 MB/s, 39 s left`."""
     rate, left = clock.estimate(progress)
-    parts = [f"{progress.done:g}/{progress.total:g} {progress.unit}".strip()]
+    if progress.unit == "B":
+        parts = [f"{size(progress.done)}/{size(progress.total)}"]
+    else:
+        parts = [f"{progress.done:g}/{progress.total:g} {progress.unit}".strip()]
     if rate is not None and progress.phase != "build":
-        parts.append(f"{rate:.1f}/s")
+        parts.append(f"{size(rate)}/s" if progress.unit == "B" else f"{rate:.1f}/s")
     if left is not None and progress.phase != "build":
-        parts.append(f"{left:.0f} s left")
+        parts.append(f"{_duration(left)} left")
     return ", ".join(parts)
+
+
+def _duration(seconds: float) -> str:
+    """48 s, 12 min, 3 h 20 min."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
 class PlainReport:

@@ -35,6 +35,7 @@ class Settings:
     trust: bool
     dry_run: bool
     explain: bool = False
+    offline: bool = False
     ca_bundle: str = ""
     engine_wait_s: float = 0.0
 
@@ -42,7 +43,6 @@ class Settings:
 @contextmanager
 def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
     """A session that listens to signals and reports progress."""
-    from cvl.cli.progress import make_report
     from cvl.ops.authorities import check_bundle
     from cvl.ops.session import Session
     from cvl.store.dirs import own_dirs
@@ -55,16 +55,25 @@ def _session(terminal: Terminal, settings: Settings) -> Iterator[Session]:
         engine_named=settings.engine_named,
         trust=settings.trust,
         explain=settings.explain,
+        offline=settings.offline,
         ca_bundle=check_bundle(settings.ca_bundle),
         patience_s=settings.engine_wait_s,
     )
+    with attended(session, "quiet" if terminal.quiet else settings.progress):
+        yield session
+
+
+@contextmanager
+def attended(session: Session, progress: str) -> Iterator[None]:
+    """Signals end what the session does, and it reports its progress."""
+    from cvl.cli.progress import make_report
+
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda number, frame: session.cancel.request(number))
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    mode = "quiet" if terminal.quiet else settings.progress
-    with make_report(mode) as report:
+    with make_report(progress) as report:
         session.report = report
-        yield session
+        yield
 
 
 def build(terminal: Terminal, settings: Settings, catalog: Catalog, example: Example) -> int:

@@ -16,6 +16,18 @@ from typing import Any, Literal
 from pydantic import TypeAdapter, create_model
 
 import cvl
+from cvl.cli.models_shapes import (
+    ModelsComparedData,
+    ModelsExportData,
+    ModelsImportData,
+    ModelsListData,
+    ModelsLockData,
+    ModelsPullData,
+    ModelsRemoveData,
+    ModelsRepairData,
+    ModelsStatusData,
+    ModelsVerifyData,
+)
 from cvl.cli.run_shapes import (
     BuildData,
     DryRunData,
@@ -62,6 +74,18 @@ COMMANDS: dict[str, Any] = {
     "completion": CompletionData,
     "df": DfData,
     "gc": GcData,
+    "models list": ModelsListData,
+    "models status": ModelsStatusData,
+    "models pull": ModelsPullData,
+    "models verify": ModelsVerifyData,
+    "models repair": ModelsRepairData,
+    "models lock": ModelsLockData,
+    "models outdated": ModelsComparedData,
+    "models update": ModelsComparedData,
+    "models export": ModelsExportData,
+    "models import": ModelsImportData,
+    "models rm": ModelsRemoveData,
+    "models prune": ModelsRemoveData,
 }
 
 
@@ -86,7 +110,7 @@ def _schema(title: str, shape: Any) -> dict[str, Any]:
 
 def documents() -> dict[str, str]:
     """File name -> text of every committed schema."""
-    schemas = {command: schema_of(command) for command in COMMANDS}
+    schemas = {command.replace(" ", "-"): schema_of(command) for command in COMMANDS}
     schemas["failure"] = _schema("cvl --json, when a command fails or is none", Failure[None])
     schemas["example"] = json_schema()
     return {f"{name}.json": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()}

@@ -82,6 +82,23 @@ def examples_or_paths(ctx: click.Context, param: click.Parameter, incomplete: st
     return example_names(ctx, param, incomplete) or files(ctx, param, incomplete)
 
 
+def weights_named(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
+    """Examples with weights, and repos, of examples and in the cache."""
+    from cvl.ops.examples import Catalog
+    from cvl.ops.weights.selecting import words_for
+    from cvl.ops.weights.using import others_of, uses_of
+    from cvl.store.config import load_config
+    from cvl.store.hub_cache import hub_folder
+    from cvl.store.hub_survey import survey
+
+    config = load_config()
+    given = ctx.params.get("examples") or ()
+    catalog = Catalog(given, config.examples, config.found_examples)
+    uses = uses_of(catalog)
+    words = words_for(catalog, uses, others_of(uses, survey(hub_folder())))
+    return items(words.items(), incomplete)
+
+
 def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> Items:
     """Runs, newest first, and `last`."""
     return _runs(incomplete, "")

@@ -16,10 +16,12 @@ from cvl.core.manifest import (
     OutputSpec,
     PipelineManifest,
     Step,
+    Weights,
 )
 from cvl.core.media import extensions_for
 from cvl.core.names import did_you_mean, is_identifier
 from cvl.core.references import parse_reference
+from cvl.core.weights import REPO, is_plain_path, url_name
 from cvl.errors import InputError
 
 # The runner's own options, and the arguments of predict() that are no inputs: an input of the same
@@ -29,6 +31,7 @@ RESERVED = frozenset(
         "gpus", "offload", "overwrite", "dry_run", "no_cache", "timeout", "progress", "quiet",
         "json", "output", "seed", "help", "debug", "explain", "examples", "engine", "count",
         "base_image", "ca_bundle", "junit", "version", "fallback", "device", "dtype", "self", "ctx",
+        "weights", "offline", "lora",
     )
 )  # fmt: skip
 
@@ -90,12 +93,29 @@ def _check_model(manifest: ModelManifest, document: Located) -> None:
     for name, output in manifest.outputs.items():
         _check_output(document, name, output)
     for index, weights in enumerate(manifest.weights):
-        if bool(weights.repo) == bool(weights.url):
-            raise document.error(("weights", index), "weights need either repo or url")
-        if weights.url and not (re.fullmatch(r"[0-9a-f]{64}", weights.sha256) and weights.size):
-            raise document.error(("weights", index), "weights from a url need sha256 and size")
+        _check_weights(manifest, document, ("weights", index), weights)
     if manifest.resources.gpu == "required" and manifest.resources.gpus < 1:
         raise document.error(("resources", "gpus"), "a required GPU cannot be fewer than one")
+
+
+def _check_weights(
+    manifest: ModelManifest, document: Located, at: Location, weights: Weights
+) -> None:
+    if bool(weights.repo) == bool(weights.url):
+        raise document.error(at, "weights need either repo or url")
+    if weights.url:
+        if not (re.fullmatch(r"[0-9a-f]{64}", weights.sha256) and weights.size):
+            raise document.error(at, "weights from a url need sha256 and size")
+        if not is_plain_path(url_name(weights)):
+            raise document.error((*at, "to"), f"{url_name(weights)!r} is no plain file name")
+        return
+    reference = parse_reference(weights.repo)
+    if reference is not None:
+        spec = manifest.inputs.get(reference[1]) if reference[0] == "inputs" else None
+        if spec is None or spec.type not in ("string", "choice"):
+            raise document.error((*at, "repo"), f"{weights.repo} is no input that names a repo")
+    elif not REPO.fullmatch(weights.repo):
+        raise document.error((*at, "repo"), f"{weights.repo!r} is no repo", "it is called ORG/NAME")
 
 
 def _check_output(document: Located, name: str, output: OutputSpec) -> None:

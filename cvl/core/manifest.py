@@ -183,6 +183,8 @@ class ModelManifest:
     tasks: Tasks = ()
     source: Source = field(default_factory=Source)
     weights: tuple[Weights, ...] = ()
+    loras: bool = False
+    """Takes `--lora`: the predictor finds them in ctx.loras."""
     resources: Resources = field(default_factory=Resources)
     offload: tuple[OffloadRung, ...] = ()
     dtypes: tuple[Literal["bf16", "fp16", "fp32"], ...] = ()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 PREFIX = "org.cvl."
 RUN, STEP, KEY, GPU = f"{PREFIX}run", f"{PREFIX}step", f"{PREFIX}key", f"{PREFIX}gpu"
 EXAMPLE, CONTEXT = f"{PREFIX}example", f"{PREFIX}context"
+WEIGHTS = f"{PREFIX}weights"
+"""Names of the leases on the weights that a container uses, with commas."""
 
 
 @dataclass(frozen=True)

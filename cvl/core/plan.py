@@ -73,6 +73,21 @@ class StepSpec:
     """sha256 of the part of cvl_inside that can change results."""
     limits: Limits
     weights: tuple[str, ...] = ()
+    """Identities: ORG/NAME@commit, or sha256:... of a file."""
+
+
+@dataclass(frozen=True)
+class WeightsView:
+    """The weights of a step as it sees them: a hub cache with what was declared, and no more.
+    files: place in the view -> file of the host; texts: place in the view -> what a small file of
+    its own holds; paths: the name that the example uses -> place in the view; loras: (place in the
+    view, scale); leases: what keeps others from deleting them meanwhile."""
+
+    files: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
+    loras: tuple[tuple[str, float], ...] = ()
+    leases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,7 @@ class Placement:
     """Proxy variables for a step with a network."""
     has_secrets: bool = False
     """It is given some, and may print them."""
+    weights: WeightsView = WeightsView()
 
 
 def step_key(spec: StepSpec, code: str, *, any_seed: bool = False) -> str:
@@ -136,6 +152,7 @@ class Layout:
     jit: PurePosixPath
     inside: PurePosixPath
     home: PurePosixPath
+    weights: PurePosixPath
 
 
 CONTAINER = Layout(
@@ -146,6 +163,7 @@ CONTAINER = Layout(
     jit=PurePosixPath("/cvl/jit"),
     inside=PurePosixPath("/app/cvl_inside"),
     home=PurePosixPath("/home/cvl"),
+    weights=PurePosixPath("/cvl/weights"),
 )
 AUTHORITIES = PurePosixPath("/cvl/authorities.pem")
 PROTOCOL = 1
@@ -162,6 +180,7 @@ def host_layout(placement: Placement) -> Layout:
         jit=PurePosixPath(placement.jit),
         inside=PurePosixPath(placement.inside),
         home=work / "home",
+        weights=work / "weights",
     )
 
 
@@ -181,6 +200,7 @@ def request_for(
     secrets: dict[str, str],
     layout: Layout = CONTAINER,
     environment: dict[str, str] | None = None,
+    weights: WeightsView = WeightsView(),
 ) -> dict[str, Any]:
     """The request that goes to the step over stdin: paths as the step sees them. environment:
     variables that must not be seen on its container."""
@@ -202,6 +222,8 @@ def request_for(
             "offload": spec.offload,
         },
         "secrets": secrets,
+        "weights": {name: str(layout.weights / place) for name, place in weights.paths.items()},
+        "loras": [[str(layout.weights / place), scale] for place, scale in weights.loras],
         "environment": environment or {},
     }
 

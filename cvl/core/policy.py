@@ -99,6 +99,9 @@ def environment(spec: StepSpec, placement: Placement, layout: Layout = CONTAINER
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility,video",
     }
     values.update({name: str(layout.jit / name.lower()) for name in CACHES})
+    if placement.weights.files:
+        values["HF_HUB_CACHE"] = str(layout.weights)
+        values["DISABLE_SAFETENSORS_CONVERSION"] = "1"
     if layout is not CONTAINER:
         # There is no runtime that hides the GPUs which are not leased, and no mount of cvl_inside.
         values["CUDA_VISIBLE_DEVICES"] = ",".join(placement.gpus)
@@ -131,4 +134,17 @@ def _mounts(spec: StepSpec, placement: Placement) -> tuple[Mount, ...]:
         Mount(f"{work}/group", "/etc/group", read_only=True),
         Mount(placement.jit, str(CONTAINER.jit), read_only=False),
         Mount(placement.inside, str(CONTAINER.inside), read_only=True),
+        *_weights(placement),
+    )
+
+
+def _weights(placement: Placement) -> tuple[Mount, ...]:
+    """File by file onto a folder with empty ones in their places: links lead nowhere in there, so a
+    repo may lie on another disk or share its blobs, and nothing else of it is to be seen."""
+    if not placement.weights.files:
+        return ()
+    files = placement.weights.files.items()
+    return (
+        Mount(f"{placement.work}/weights", str(CONTAINER.weights), read_only=True),
+        *(Mount(file, str(CONTAINER.weights / place), read_only=True) for place, file in files),
     )

@@ -106,7 +106,7 @@ def leased(
 ) -> Iterator[tuple[str, ...]]:
     """Hold `wanted.count` GPUs exclusively; yields their UUIDs. All or none are held at a time, so
     that two waiters cannot block each other. `pause` may raise to give up."""
-    folder = _open_folder()
+    folder = open_folder()
     said = False
     while True:
         held = _try(folder, wanted)
@@ -140,7 +140,7 @@ def _try(folder: Path, wanted: Wanted) -> dict[str, int]:
 
 def _lock(path: Path) -> int | None:
     """The open, locked lease file, or None while another process has it."""
-    descriptor = _open_shared(path)
+    descriptor = open_shared(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -165,13 +165,14 @@ def _holders(folder: Path, wanted: Wanted) -> str:
     for uuid in wanted.candidates:
         with (
             contextlib.suppress(OSError),
-            open(_open_shared(folder / f"{uuid}.lock"), "rb") as file,
+            open(open_shared(folder / f"{uuid}.lock"), "rb") as file,
         ):
             texts.append(printable(file.read(100).decode(errors="replace")))
     return "held by " + (", ".join(text for text in texts if text) or "another process")
 
 
-def _open_folder() -> Path:
+def open_folder() -> Path:
+    """The folder of leases, made when it is not there."""
     folder = lease_folder()
     try:
         if not os.path.lexists(folder):
@@ -213,7 +214,7 @@ def _unusable(what: str, folder: Path, error: OSError) -> CvlError:
     return StateError(f"cannot use {what}: {error.strerror}")
 
 
-def _open_shared(path: Path) -> int:
+def open_shared(path: Path) -> int:
     """The lease file, made when it is not there. OSError for what is not one: writing to it would
     change a file of somebody's."""
     while True:

@@ -18,6 +18,7 @@ from cvl.ops.known import inner_values, known_value
 from cvl.ops.node import Node
 from cvl.ops.place import check_memory, select_gpus
 from cvl.ops.session import Session
+from cvl.ops.weights.step import StepWeights
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def _admit(machine: _Machine, node: Node) -> None:
     try:
         session = session_for(machine.session, node.example, manifest)
         _admit_model(replace(machine, session=session), manifest, node.options.gpus)
+        if manifest.weights:
+            StepWeights(session, manifest, node.values, node.options).check()
     except CvlError as error:
         named = copy.copy(error)
         named.message = f"{node.step} ({manifest.name}): {error.message}"

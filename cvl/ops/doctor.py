@@ -13,9 +13,11 @@ from cvl.core.doctor import MachineFacts
 from cvl.core.doctor.about_gpu import ways_into_containers
 from cvl.core.doctor.facts import (
     AmdFacts,
+    CacheFacts,
     DiskFact,
     EngineProbe,
     FolderFact,
+    HubFacts,
     ModelCacheFacts,
     NvidiaFacts,
     OwnershipFact,
@@ -33,6 +35,7 @@ from cvl.machine.system import read_system
 from cvl.ops.proof import prove
 from cvl.ops.reap import is_dead
 from cvl.ops.session import Session
+from cvl.ops.weights.condition import ask_hub, read_cache
 from cvl.store.config import Config, load_config
 from cvl.store.dirs import Dirs, find_dirs, own_dirs
 from cvl.store.places import read_disk, read_folder, read_ownership
@@ -60,6 +63,8 @@ def read_machine(
     folders = probes.start("cvl's folders", lambda: _folders(dirs))
     owners = probes.start("who owns files", lambda: _ownership(dirs, cache))
     dead = probes.start("runs that died", lambda: _dead_runs(None if home else dirs))
+    on_disk = probes.start("the model cache", lambda: _cache(dirs, cache))
+    hub = probes.start("the hub", lambda: ask_hub(environment, cache, config.offline))
     silent = EngineProbe("", "", SILENT)
     answered, images = engine((silent, ()))
     disks = probes.start("disks", lambda: _disks(dirs, cache, answered))
@@ -80,6 +85,8 @@ def read_machine(
         proxies=read_proxies(environment),
         bundles=read_bundles(environment, config.ca_bundle),
         models=cache,
+        cache=on_disk(None),
+        hub=hub(HubFacts()),
         venv_engine=_makes_environments(),
         engine_wanted=config.engine,
     )
@@ -144,6 +151,10 @@ def _disks(dirs: Dirs | None, cache: ModelCacheFacts, engine: EngineProbe) -> tu
     if engine.root_dir and "Desktop" not in engine.system and os.path.isdir(engine.root_dir):
         named["images"] = Path(engine.root_dir)
     return tuple(read_disk(what, path) for what, path in named.items())
+
+
+def _cache(dirs: Dirs | None, cache: ModelCacheFacts) -> CacheFacts | None:
+    return read_cache(Path(cache.hub), dirs)
 
 
 def _dead_runs(dirs: Dirs | None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -41,15 +40,6 @@ class Inputs:
             except BaseException:
                 self._session.digests.forget(file.identity)
                 raise
-
-    def before(self, action: Callable[[], None]) -> Callable[[], None]:
-        """`action`, and then the copies."""
-
-        def both() -> None:
-            action()
-            self.copy()
-
-        return both
 
     def _one(self, name: str, file: CheckedFile, index: int | None) -> StagedFile:
         plain = StagedFile("", file.size, file.extension)

@@ -13,7 +13,9 @@ from typing import Any
 from cvl.core.names import did_you_mean
 from cvl.core.plain import from_plain, to_plain
 from cvl.core.plan import Limits, OutputRequest, Placement, StagedFile, StepSpec
+from cvl.core.weights import Lora
 from cvl.errors import DiskFullError, UserError
+from cvl.ops.request import Options
 from cvl.store.atomic import write_atomic
 from cvl.store.staging import CheckedFile
 
@@ -55,6 +57,9 @@ class KeptStep:
     network: bool
     limits: Limits
     jit: str
+    weights: tuple[str, ...]
+    own_weights: dict[str, str]
+    loras: tuple[Lora, ...]
 
     def spec(self) -> StepSpec:
         """The step again, for a container to be made for it; not for a key."""
@@ -70,7 +75,9 @@ class KeptStep:
         )  # fmt: skip
 
 
-def keep_step(folder: Path, values: dict[str, Any], spec: StepSpec, placement: Placement) -> None:
+def keep_step(
+    folder: Path, values: dict[str, Any], spec: StepSpec, placement: Placement, options: Options
+) -> None:
     """Write down what a step is about to be given. `values`: its inputs before they were staged.
     A disk that is full must not end the run because of it."""
     files: dict[str, tuple[GivenFile, ...]] = {}
@@ -86,6 +93,9 @@ def keep_step(folder: Path, values: dict[str, Any], spec: StepSpec, placement: P
         files=files, lists=tuple(name for name in files if isinstance(values[name], list)),
         outputs=spec.outputs, seed=spec.seed, device=spec.device, dtype=spec.dtype,
         offload=spec.offload, network=spec.network, limits=spec.limits, jit=placement.jit,
+        weights=spec.weights,
+        own_weights={name: os.path.abspath(path) for name, path in options.weights.items()},
+        loras=tuple(Lora(os.path.abspath(lora.path), lora.scale) for lora in options.loras),
     )  # fmt: skip
     with contextlib.suppress(OSError, DiskFullError):
         text = json.dumps(to_plain(kept)).encode()

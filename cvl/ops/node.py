@@ -23,6 +23,7 @@ from cvl.ops.place import check_memory, choose_gpus, make_spec
 from cvl.ops.request import Options
 from cvl.ops.session import Session, inside_folder
 from cvl.ops.step import StepContext, StepResult, this_user
+from cvl.ops.weights.step import StepWeights
 from cvl.store.dirs import make_private
 from cvl.store.outputs import Produced
 from cvl.store.staging import CheckedFile
@@ -96,7 +97,10 @@ def run_model(
     check_memory(session, manifest.resources)
     ladder = ladder_for(session, manifest, node.values, node.options.offload, gpus)
     files = Inputs(session, make_private(folder / "inputs"))
-    spec = make_spec(session, node, manifest, build.digest, gpus, ladder.start, files)
+    weights = StepWeights(session, manifest, node.values, node.options)
+    spec = make_spec(
+        session, node, manifest, build.digest, gpus, ladder.start, files, weights.identities
+    )
     uid, gid, groups = this_user()
     jit = session.dirs.jit / f"{manifest.name}-{build.digest[:20]}-{gpus.arch}"
     secrets = given_secrets(manifest.secrets, os.environ)
@@ -106,7 +110,7 @@ def run_model(
         proxies=proxies() if manifest.network else {}, has_secrets=bool(secrets),
     )  # fmt: skip
     logs = make_private(session.dirs.runs / node.run)
-    keep_step(logs, node.values, spec, placement)
+    keep_step(logs, node.values, spec, placement, node.options)
     context = StepContext(
         manifest=manifest,
         build=build,
@@ -114,10 +118,21 @@ def run_model(
         secrets=secrets,
         log=logs / f"{node.step}.log",
         use_cache=node.options.use_cache,
-        before_work=files.before(before_work),
+        before_work=in_order(weights.check, before_work, files.copy),
+        weights=weights.get,
     )
     result = run_ladder(session, ladder, spec, placement, context)
     return NodeResult(result.outputs, {node.step: result}, _contents(node, spec))
+
+
+def in_order(*actions: Callable[[], None]) -> Callable[[], None]:
+    """One action after the other, as one."""
+
+    def all_of_them() -> None:
+        for action in actions:
+            action()
+
+    return all_of_them
 
 
 def _contents(node: Node, spec: StepSpec) -> dict[CheckedFile, StagedFile]:

@@ -106,6 +106,7 @@ def make_spec(
     gpus: GpuChoice,
     rung: OffloadRung,
     files: Inputs,
+    weights: tuple[str, ...],
 ) -> StepSpec:
     """What the step is, with the node's values as `files` stages them."""
     inputs = {name: files.staged(name, value) for name, value in node.values.items()}
@@ -126,6 +127,7 @@ def make_spec(
         cache=manifest.cache,
         runtime=runtime_digest(),
         limits=limits_for(session, manifest.resources, node.options.timeout_s),
+        weights=weights,
     )
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from cvl.core.dtypes import check_dtype
-from cvl.core.graph import check_graph, output_spec
+from cvl.core.graph import candidates, check_graph, output_spec
 from cvl.core.inputs import resolve_inputs
-from cvl.core.manifest import Manifest, OutputSpec, PipelineManifest
+from cvl.core.manifest import Manifest, ModelManifest, OutputSpec, PipelineManifest
 from cvl.core.media import extensions_for
 from cvl.core.names import canonical, did_you_mean, not_utf8, printable
 from cvl.core.offload import check_offload
@@ -21,6 +21,7 @@ from cvl.core.output_names import SEED, with_seed
 from cvl.core.plan import EXTENSION, OutputRequest
 from cvl.core.redaction import given_secrets
 from cvl.core.seeds import MAX_SEED
+from cvl.core.weights import Lora
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
 from cvl.store.staging import open_files
@@ -46,6 +47,11 @@ class Options:
     step_seeds: Mapping[str, int] = field(default_factory=dict)
     """Seeds of single steps, by step name; the others have `seed`."""
     sidecar: bool = False
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """The user's own weights: name in the manifest -> file or folder."""
+    loras: tuple[Lora, ...] = ()
+    commits: Mapping[str, str] = field(default_factory=dict)
+    """repo -> the commit that is wanted of it, if it is known here."""
     fallback: bool = False
     """Let another example take over although the user named one."""
 
@@ -111,6 +117,11 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
         check_graph(manifest, request.example.document, lookup)
     elif request.overrides:
         raise InputError(f"{manifest.name} is not a pipeline: it has no steps to give options to")
+    if request.options.weights or request.options.loras:
+        from cvl.ops.weights.own import check_own
+
+        own, loras = request.options.weights, request.options.loras
+        check_own(own, loras, list(models_of(catalog, manifest)))
     values = resolve_inputs(manifest.inputs, request.inputs, manifest.name)
     step_values: dict[str, Any] = {}
     values = {name: open_files(name, manifest.inputs[name], v) for name, v in values.items()}
@@ -124,6 +135,16 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
         given_secrets(manifest.secrets, os.environ)
     specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
     return CheckedInputs(manifest, values, specs, step_values)
+
+
+def models_of(catalog: Catalog, manifest: Manifest) -> Iterator[ModelManifest]:
+    """The model itself, or every one that a pipeline may use."""
+    if isinstance(manifest, ModelManifest):
+        yield manifest
+        return
+    for step in manifest.steps.values():
+        for name in candidates(manifest, step, None):
+            yield from models_of(catalog, catalog.find(name).manifest)
 
 
 def check_outputs(inputs: CheckedInputs, request: Request, run: str) -> Checked:

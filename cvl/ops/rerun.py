@@ -13,6 +13,7 @@ from cvl.core.inputs import HostFile
 from cvl.core.manifest import InputSpec, Manifest, PipelineManifest
 from cvl.core.names import printable
 from cvl.core.provenance import FileRef, Provenance
+from cvl.core.weights import parse_identity
 from cvl.errors import InputError
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.inspecting import read_statement
@@ -209,4 +210,5 @@ def _options(made_by: Provenance, options: Options) -> Options:
         gpus=options.gpus or ("none" if on_cpu else None),
         offload=options.offload or (rungs.pop() if len(rungs) == 1 else None),
         dtype=options.dtype or (dtypes.pop() if len(dtypes) == 1 else None),
+        commits=dict(filter(None, (parse_identity(w) for o in origins for w in o.weights))),
     )

@@ -19,8 +19,10 @@ from cvl.ops.report import Report, Silent
 from cvl.store.digests import Digests
 from cvl.store.dirs import Dirs, make_private, own_dirs
 from cvl.store.locks import FileLock
+from cvl.store.pins import Pins
 from cvl.store.records import Records
 from cvl.store.results import Results
+from cvl.store.verdicts import Verdicts
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Session:
     """docker, venv, or auto: docker where it can be."""
     engine_named: bool = False
     """It was named on this very command line, not by a file that may have come with a folder."""
+    offline: bool = False
+    """Use no network for weights."""
     trust: bool = False
     """The user trusts examples that were found where they work."""
     base_problems: dict[str, EngineError | None] = field(default_factory=dict)
@@ -120,6 +124,14 @@ class Session:
     @cached_property
     def digests(self) -> Digests:
         return Digests(self.dirs.digests)
+
+    @cached_property
+    def pins(self) -> Pins:
+        return Pins(self.dirs.weight_locks)
+
+    @cached_property
+    def verdicts(self) -> Verdicts:
+        return Verdicts(self.dirs.verdicts)
 
     @cached_property
     def engine(self) -> Engine:

@@ -13,7 +13,14 @@ from pathlib import Path
 from cvl.core import owner as labels
 from cvl.core.container import ContainerSpec
 from cvl.core.manifest import InputSpec, Manifest, ModelManifest
-from cvl.core.plan import CONTAINER, Placement, host_layout, input_file_name, request_for
+from cvl.core.plan import (
+    CONTAINER,
+    Placement,
+    WeightsView,
+    host_layout,
+    input_file_name,
+    request_for,
+)
 from cvl.core.policy import container_for
 from cvl.engine.protocol import Enterable
 from cvl.errors import CvlError, EngineError, InputError, StepError
@@ -24,11 +31,12 @@ from cvl.ops.examples import Catalog
 from cvl.ops.kept import GivenFile, KeptStep, read_step
 from cvl.ops.place import choose_gpus
 from cvl.ops.reap import reap_quietly
-from cvl.ops.request import new_run_id
+from cvl.ops.request import Options, new_run_id
 from cvl.ops.runs import find_run
 from cvl.ops.scratch import scratch_folder
 from cvl.ops.session import Session, inside_folder
 from cvl.ops.step import lay_out, this_user
+from cvl.ops.weights.step import StepWeights
 from cvl.store.locks import FileLock
 from cvl.store.staging import check_file, stage
 
@@ -124,13 +132,20 @@ def _container(
 ) -> Iterator[tuple[str, str]]:
     """A started container, hardened like that of the step, which waits, and the request of the step
     as seen in it; removed with its folder. On the host there is nothing that has to wait."""
-    with _folder(session) as (name, work), _gpus(session, catalog, kept, gpus) as uuids:
+    with (
+        _folder(session) as (name, work),
+        _weights(session, catalog, kept) as weights,
+        _gpus(session, catalog, kept, gpus) as uuids,
+    ):
         uid, gid, groups = this_user()
-        placed = Placement(name, uid, gid, groups, str(work), str(inside_folder()), kept.jit, uuids)
+        placed = Placement(
+            name, uid, gid, groups, str(work), str(inside_folder()), kept.jit, uuids,
+            weights=weights,
+        )  # fmt: skip
         lay_out(session, placed)
         restage(session, kept, work / "inputs")
         layout = host_layout(placed) if session.is_host else CONTAINER
-        request = json.dumps(request_for(kept.spec(), {}, layout))
+        request = json.dumps(request_for(kept.spec(), {}, layout, weights=weights))
         (work / "scratch" / REQUEST).write_text(request)
         spec = _specification(session, kept, placed, image)
         try:
@@ -141,6 +156,17 @@ def _container(
         finally:
             with contextlib.suppress(CvlError):
                 session.engine.remove(spec.name)
+
+
+def _weights(
+    session: Session, catalog: Catalog, kept: KeptStep
+) -> contextlib.AbstractContextManager[WeightsView]:
+    """What the step saw, of today's manifest; fetched again when it is gone."""
+    if not kept.weights:
+        return contextlib.nullcontext(WeightsView())
+    manifest = _model(catalog.find(kept.example).manifest)
+    options = Options(weights=kept.own_weights, loras=kept.loras)
+    return StepWeights(session, manifest, kept.values, options).get()
 
 
 def _start(session: Session, kept: KeptStep, container: str) -> None:
@@ -159,6 +185,7 @@ def _specification(
         labels.STEP: kept.step,
         labels.EXAMPLE: kept.example,
         labels.GPU: ",".join(placed.gpus),
+        labels.WEIGHTS: ",".join(placed.weights.leases),
     }
     name = f"cvl-shell-{random.token_hex(12)}"
     facts = session.engine.facts()

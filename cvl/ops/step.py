@@ -10,6 +10,7 @@ import secrets as random
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ from cvl.core.manifest import ModelManifest
 from cvl.core.names import printable
 from cvl.core.offload import Attempt
 from cvl.core.outcome import Ending, failure_of, warning_of
-from cvl.core.plan import Placement, StepSpec, request_for, step_key
+from cvl.core.plan import Placement, StepSpec, WeightsView, request_for, step_key
 from cvl.core.policy import GRACE_S, container_for, container_user, layout_of, private_proxies
 from cvl.core.provenance import Origin
 from cvl.core.redaction import RedactedStream, Redaction, passwords_in
@@ -39,6 +40,7 @@ from cvl.store.dirs import make_private
 from cvl.store.locks import held
 from cvl.store.outputs import Produced, check_output
 from cvl.store.results import CachedResult
+from cvl.store.weights_view import lay_out_weights
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class StepContext:
     use_cache: bool
     before_work: Callable[[], None]
     """Called once it is known that work must be done; may refuse."""
+    weights: Callable[[], AbstractContextManager[WeightsView]] = lambda: nullcontext(WeightsView())
+    """Gets what is missing, and sees that nobody deletes it until the container is gone; entered
+    before a GPU is taken."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,8 @@ def run_step(
         history = History(session, spec, context.build.digest, use_cache=context.use_cache)
         image = ensure_image(session, context.manifest, context.build, spec.step).id
         fence(session, lock_key)
-        with _gpus(session, spec, context) as gpus:
-            placed = replace(placement, gpus=gpus)
+        with context.weights() as weights, _gpus(session, spec, context) as gpus:
+            placed = replace(placement, gpus=gpus, weights=weights)
             session.report.phase(spec.step, "run", history.reason(image))
             result = _execute(session, spec, placed, context, image, lock_key)
             history.remember(image)
@@ -225,6 +230,7 @@ def _lay_out(session: Session, placement: Placement, work: Path) -> None:
     for name in ("inputs", "out", "control", "scratch", "home"):
         (work / name).mkdir(mode=0o700, exist_ok=True)
     make_private(Path(placement.jit))
+    lay_out_weights(work / "weights", placement.weights, links=session.is_host)
     if session.is_host:
         return
     uid, gid = container_user(placement, session.engine.facts())
@@ -250,6 +256,7 @@ def _create(
         labels.KEY: lock_key,
         labels.EXAMPLE: spec.example,
         labels.GPU: ",".join(placement.gpus),
+        labels.WEIGHTS: ",".join(placement.weights.leases),
     }
     name = f"cvl-{spec.step}-{random.token_hex(12)}"
     container = container_for(
@@ -274,7 +281,7 @@ def _run(
     events: Events,
 ) -> Watched:
     layout = layout_of(placement, session.engine.facts())
-    told = request_for(spec, context.secrets, layout, private_proxies(placement))
+    told = request_for(spec, context.secrets, layout, private_proxies(placement), placement.weights)
     # One each: what one says may come in the middle of what the other does.
     log, errors = streams
     request = json.dumps(told).encode()

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cvl.core import owner as labels
-from cvl.core.manifest import ModelManifest
 from cvl.errors import CvlError
 from cvl.ops.examples import Catalog
 from cvl.ops.leftovers import MOST_RUNS
 from cvl.ops.session import Session
+from cvl.ops.weights.needs import RepoNeed
+from cvl.ops.weights.using import uses_of
 from cvl.store import hub_cache
 from cvl.store.disk import children, tree_size
+from cvl.store.hub_survey import RepoOnDisk, survey
 from cvl.store.result_files import shares, together
+from cvl.store.url_weights import UrlWeights
 
 Kind = Literal[
     "images", "build cache", "results", "environments", "weights", "jit caches", "runs", "work"
@@ -57,7 +60,7 @@ def disk_usage(session: Session, catalog: Catalog) -> DiskUsage:
         notes.append(f"images and build cache are not counted: {error.message}")
     rows += _results(session)
     rows += _images(session.on_host())
-    rows += _weights(catalog)
+    rows += _weights(session, catalog)
     rows += _jit(session)
     rows += _runs(session)
     work = session.dirs.work
@@ -87,26 +90,34 @@ def _results(session: Session) -> Iterator[Usage]:
             yield Usage("results", name, found[name].blobs, found[name].size)
 
 
-def _weights(catalog: Catalog) -> list[Usage]:
-    """Repos in the hub cache of the user, by the examples within reach that use them; those of
-    other programs are nobody's."""
-    users: dict[str, set[str]] = {}
-    for example, manifest in _models(catalog):
-        for weights in manifest.weights:
-            if weights.repo:
-                users.setdefault(hub_cache.folder_of(weights.repo), set()).add(example)
-    found = hub_cache.repos(hub_cache.hub_folder()).items()
-    return _sum("weights", ((together(users.get(name, ())), size) for name, size in found))
+def _weights(session: Session, catalog: Catalog) -> list[Usage]:
+    """Repos in the hub cache of the user and files from URLs, by the examples within reach that use
+    them; those of other programs are nobody's. What repos share is of all their examples."""
+    repos: dict[str, set[str]] = {}
+    urls: dict[str, set[str]] = {}
+    for used in uses_of(catalog).weights:
+        if isinstance(used.need, RepoNeed):
+            repos.setdefault(hub_cache.folder_of(used.need.repo), set()).update(used.examples)
+        else:
+            urls.setdefault(used.need.sha256, set()).update(used.examples)
+    found = survey(hub_cache.hub_folder())
+    sizes = [(together(repos.get(repo.folder, ())), repo.size) for repo in found]
+    for users, size in _shared(found, repos).values():
+        sizes.append((together(users), size))
+    here = UrlWeights(session.dirs.url_weights).all()
+    sizes += [(together(urls.get(sha256, ())), size) for sha256, size in here.items()]
+    return _sum("weights", sizes)
 
 
-def _models(catalog: Catalog) -> Iterator[tuple[str, ModelManifest]]:
-    for example in catalog.examples.values():
-        try:
-            manifest = example.manifest
-        except (CvlError, OSError):
-            continue
-        if isinstance(manifest, ModelManifest):
-            yield example.name, manifest
+def _shared(found: list[RepoOnDisk], users: dict[str, set[str]]) -> dict[str, tuple[set[str], int]]:
+    """File of the shared store -> the examples whose repos link to it (an empty name for a repo of
+    none), and bytes."""
+    shared: dict[str, tuple[set[str], int]] = {}
+    for repo in found:
+        for path, size in repo.shared.items():
+            known = shared.setdefault(path, (set(), size))[0]
+            known.update(users.get(repo.folder, ("",)))
+    return shared
 
 
 def _jit(session: Session) -> list[Usage]:

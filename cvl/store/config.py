@@ -32,6 +32,8 @@ class Config:
     ca_bundle: str = ""
     """PEM file of certificate authorities for builds and runs with a network; a relative path in a
     cvl.toml counts from that file."""
+    offline: bool = False
+    """Default of --offline; HF_HUB_OFFLINE sets it too."""
     gpus: str = ""
     """Default of --gpus."""
     engine: str = "auto"
@@ -117,12 +119,19 @@ def _merged(config: Config, data: dict[str, Any], path: Path) -> Config:
     return config
 
 
+def _is_true(text: str) -> bool:
+    """As huggingface_hub reads its own variables."""
+    return text.upper() in ("1", "ON", "YES", "TRUE")
+
+
 def _from_environment(config: Config) -> Config:
     changes: dict[str, Any] = {}
     for key in ("base_image", "build_network", "ca_bundle", "gpus", "engine", "progress"):
         value = os.environ.get(f"CVL_{key.upper()}")
         if value:
             changes[key] = value
+    if any(_is_true(os.environ.get(name, "")) for name in ("CVL_OFFLINE", "HF_HUB_OFFLINE")):
+        changes["offline"] = True
     for key in ("results_gb", "superseded_gb", "engine_wait_s"):
         name = f"CVL_{key.upper()}"
         limit = os.environ.get(name)

@@ -55,6 +55,20 @@ class Dirs:
         return self.cache / "envs"
 
     @property
+    def weight_locks(self) -> Path:
+        """Which commits and contents weights have for this user."""
+        return self.state / "weights"
+
+    @property
+    def url_weights(self) -> Path:
+        return self.cache / "weights"
+
+    @property
+    def verdicts(self) -> Path:
+        """What was found in pickled weights, by their content."""
+        return self.cache / "verdicts"
+
+    @property
     def processes(self) -> Path:
         return self.state / "processes"
 

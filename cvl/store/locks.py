@@ -66,6 +66,18 @@ def held(path: Path, pause: Callable[[float], None], on_wait: Callable[[], None]
         lock.release()
 
 
+def holder(path: Path) -> int:
+    """The process that holds the lock at `path`; 0 when nobody does, or the kernel does not say."""
+    with contextlib.suppress(OSError, ValueError):
+        status = path.stat()
+        device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            if words[1] == "FLOCK" and words[5] == f"{device}:{status.st_ino}":
+                return max(0, int(words[4]))
+    return 0
+
+
 def is_free(path: Path) -> bool:
     """Nobody holds the lock at `path` (or the file does not exist)."""
     return is_idle(path, math.inf) or not path.exists()

@@ -64,6 +64,11 @@ def check_file(name: str, spec: InputSpec, path: str) -> CheckedFile:
     return CheckedFile(Path(path), status.st_size, extension, info, _identity(status))
 
 
+def identity_of(path: Path) -> Identity:
+    """Of a file as it is now."""
+    return _identity(path.stat())
+
+
 def _identity(status: os.stat_result) -> Identity:
     times = (status.st_mtime_ns, status.st_ctime_ns)
     return (status.st_dev, status.st_ino, status.st_size, *times)

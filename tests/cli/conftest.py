@@ -80,10 +80,11 @@ def start(bare_env: dict[str, str]) -> Iterator[Start]:
 def envelope_of(
     result: subprocess.CompletedProcess[str], command: str, status: int = 0
 ) -> dict[str, Any]:
-    """The one JSON document of a command, after it was held to its committed schema."""
+    """The one JSON document of a command (`list`, `models list`), after it was held to its
+    committed schema."""
     assert result.returncode == status, result.stdout + result.stderr
     envelope: dict[str, Any] = json.loads(result.stdout)
-    schema = json.loads((SCHEMAS / f"{command}.json").read_text())
+    schema = json.loads((SCHEMAS / f"{command.replace(' ', '-')}.json").read_text())
     jsonschema.validate(envelope, schema, cls=jsonschema.Draft202012Validator)
     assert envelope["ok"] is (status == 0)
     return envelope

@@ -38,6 +38,8 @@ EXACT = [
     (("cvl", "val"), plain("validate")),
     (("cvl", "co"), plain("completion")),
     (("cvl", "--v"), plain("--version")),
+    (("cvl", "models", "p"), plain("prune", "pull")),
+    (("cvl", "models", "prune", "--dr"), plain("--dry-run")),
     (("cvl", "completion", ""), plain("bash", "zsh", "fish")),
     (("cvl", "run", ""), plain("avatar_video", "portrait", "postprocess", "tts")),
     (("cvl", "run", "po"), plain("portrait", "postprocess")),
@@ -124,6 +126,19 @@ def test_of_examples_elsewhere(bare: Run, tmp_path: Path) -> None:
         assert tab(bare, "cvl", *words) == plain("movie_maker")
     (tmp_path / "cvl.toml").write_text(f"examples = [{json.dumps(place)}]")
     assert tab(bare, "cvl", "info", "mov") == plain("movie_maker")
+
+
+def test_of_weights(bare: Run, tmp_path: Path) -> None:
+    """Examples that have some, repos of theirs, and repos of other programs in the cache."""
+    text = (
+        "summary: x\nlicense: {code: MIT}\ninputs: {}\nweights: [{repo: moon/movie}]\n"
+        "outputs: {result: {type: file, default: r.txt}}\n"
+    )
+    make_example(tmp_path / "mine", "movie_maker", text)
+    (tmp_path / "hub" / "models--mole--map" / "snapshots").mkdir(parents=True)
+    env = {"CVL_EXAMPLES": str(tmp_path / "mine"), "HF_HUB_CACHE": str(tmp_path / "hub")}
+    found = tab(bare, "cvl", "models", "rm", "mo", env=env)
+    assert found == plain("movie_maker", "moon/movie", "mole/map")
 
 
 def test_of_runs_and_their_steps(bare: Run, start: Start, tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from cvl.cli.app import COMMANDS
+from cvl.cli.app import COMMANDS, GROUPS
+from cvl.cli.commands.models import MODELS
 from tests.cli.conftest import REPOSITORY, STUBS, Run
 
 EXAMPLES = sorted(
     path.parent.name
     for path in [*REPOSITORY.glob("examples/*/example.yaml"), *STUBS.glob("*/example.yaml")]
 )
+LEAVES = [name for name in COMMANDS if name not in GROUPS] + [f"models {name}" for name in MODELS]
 
 
 def assert_help(bare: Run, *words: str) -> str:
@@ -24,6 +26,14 @@ def assert_help(bare: Run, *words: str) -> str:
     return result.stdout
 
 
+def test_of_models(bare: Run) -> None:
+    text = assert_help(bare, "models", "--help")
+    for name, (_, what) in MODELS.items():
+        assert f"  {name} " in text and what in text
+    alone = bare("models")
+    assert (alone.returncode, alone.stdout, alone.stderr) == (2, "", text)
+
+
 def test_of_cvl(bare: Run) -> None:
     text = assert_help(bare, "--help")
     for name, (_, what) in COMMANDS.items():
@@ -33,9 +43,9 @@ def test_of_cvl(bare: Run) -> None:
 
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
-@pytest.mark.parametrize("name", list(COMMANDS))
+@pytest.mark.parametrize("name", LEAVES)
 def test_of_every_command(bare: Run, name: str, flag: str) -> None:
-    text = assert_help(bare, name, flag)
+    text = assert_help(bare, *name.split(), flag)
     assert text.startswith(f"Usage: cvl {name}")
     for option in ("--examples DIR", "--json", "--debug", "--help"):
         assert option in text
@@ -61,6 +71,8 @@ def test_options_of_an_example(bare: Run) -> None:
         (["lits"], "there is no command 'lits'", "did you mean cvl list?"),
         (["docter"], "there is no command 'docter'", "did you mean cvl doctor?"),
         (["list", "--exmaples", "x"], "there is no option --exmaples", "did you mean --examples?"),
+        (["models", "lsit"], "there is no command 'lsit'", "did you mean cvl models list?"),
+        (["models", "rm", "--dry-rnu"], "there is no option --dry-rnu", "did you mean --dry-run?"),
         (["gc", "--dry-rnu"], "there is no option --dry-rnu", "did you mean --dry-run?"),
         (["info", "portriat"], "there is no example 'portriat'", "did you mean portrait?"),
         (["validate", "portriat"], "there is no example 'portriat'", "did you mean portrait?"),

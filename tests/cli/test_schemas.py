@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from cvl.cli import schemas
-from cvl.cli.app import COMMANDS
+from cvl.cli.app import COMMANDS, GROUPS
+from cvl.cli.commands.models import MODELS
 from tests.cli.conftest import REPOSITORY, SCHEMAS, STUBS, Run, Start, envelope_of
 
 MANIFESTS = sorted([*REPOSITORY.glob("examples/*/example.yaml"), *STUBS.glob("*/example.yaml")])
@@ -38,7 +39,8 @@ def test_a_stale_schema_is_told(
 
 def test_every_command_has_one() -> None:
     names = {path.stem for path in SCHEMAS.glob("*.json")}
-    assert names == {*COMMANDS, "failure", "example"}
+    commands = {name for name in COMMANDS if name not in GROUPS}
+    assert names == {*commands, *(f"models-{name}" for name in MODELS), "failure", "example"}
     for path in SCHEMAS.glob("*.json"):
         jsonschema.Draft202012Validator.check_schema(json.loads(path.read_text()))
 
@@ -46,7 +48,9 @@ def test_every_command_has_one() -> None:
 def test_nothing_imports_them() -> None:
     code = (
         "import sys, importlib; from cvl.cli.app import COMMANDS;"
+        "from cvl.cli.commands.models import MODELS;"
         "[importlib.import_module(f'cvl.cli.commands.{m}') for m, _ in COMMANDS.values()];"
+        "[importlib.import_module(f'cvl.cli.commands.models.{m}') for m, _ in MODELS.values()];"
         "print({'cvl.cli.schemas', 'pydantic'} & set(sys.modules))"
     )
     result = subprocess.run(
@@ -83,6 +87,21 @@ FAILURES = [
     (["shell", "last"], 2, "usage"),
     (["shell", "last", "-c", "ls"], 2, "unknown_run"),
     (["gc"], 2, "usage"),
+    (["models", "list", "more"], 2, "usage"),
+    (["models", "status", "nothing"], 2, "unknown_weights"),
+    (["models", "pull"], 2, "usage"),
+    (["models", "pull", "nothing"], 2, "unknown_weights"),
+    (["models", "verify", "nothing"], 2, "unknown_weights"),
+    (["models", "repair", "nothing"], 2, "unknown_weights"),
+    (["models", "lock", "nothing"], 2, "unknown_weights"),
+    (["models", "outdated", "nothing"], 2, "unknown_weights"),
+    (["models", "update", "nothing"], 2, "unknown_weights"),
+    (["models", "export", "-o", "b.tar"], 2, "usage"),
+    (["models", "export", "nothing", "-o", "b.tar"], 2, "unknown_weights"),
+    (["models", "import"], 2, "usage"),
+    (["models", "import", "nowhere.tar"], 2, "bad_input"),
+    (["models", "rm"], 2, "usage"),
+    (["models", "prune"], 2, "usage"),
     (["doctor"], 3, "not_ready"),
     (["init", "Not-One"], 2, "bad_name"),
     (["demo"], 3, "engine_unreachable"),
@@ -100,9 +119,10 @@ FAILURES = [
 @pytest.mark.parametrize(("words", "status", "code"), FAILURES, ids=lambda value: str(value))
 def test_failures(bare: Run, words: list[str], status: int, code: str) -> None:
     result = bare(*words, "--json", env={"CVL_ENGINE": "docker"})
-    envelope = envelope_of(result, words[0], status)
+    command = " ".join(words[: 2 if words[0] in GROUPS else 1])
+    envelope = envelope_of(result, command, status)
     assert envelope["error"]["code"] == code
-    assert (envelope["command"], envelope["error"]["message"] != "") == (words[0], True)
+    assert (envelope["command"], envelope["error"]["message"] != "") == (command, True)
 
 
 @pytest.mark.parametrize("words", [["lst"], ["nothing", "at", "all"]])
@@ -121,6 +141,8 @@ def test_successes_without_an_engine(bare: Run, start: Start) -> None:
         ["gc", "--dry-run"],
     ):
         envelope_of(bare(*words, "--json"), words[0])
+    for words in (["list"], ["status"], ["prune", "--dry-run"]):
+        envelope_of(bare("models", *words, "--json"), f"models {words[0]}")
     dry = bare("run", "stub", "predict", "--dry-run", "--json")
     assert envelope_of(dry, "run")["data"]["dry_run"] is True
     start("20260101-000000-aaaaaa", "polite")

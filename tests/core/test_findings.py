@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from cvl.cli.doctor_text import WIDTH, report, summary
 from cvl.core.doctor import Finding, MachineFacts, findings
 from cvl.core.doctor.cuda import DRIVERS, driver_for, fulfils, newest_cuda, wanted_cuda
-from cvl.core.doctor.facts import GpuFact, ImageFact, NvidiaFacts, ProofFact
+from cvl.core.doctor.facts import GpuFact, ImageFact, LibraryFact, NvidiaFacts, ProofFact
 from cvl.core.plain import from_plain, to_plain
 
 MACHINES = Path(__file__).parent.parent / "support" / "machines"
@@ -31,6 +31,13 @@ BROKEN = {
     },
     "headless_without_docker": {"info folder_missing", "error docker_missing", "info no_gpu"},
     "healthy_rtx4090": set(),
+    "models_of_many_versions": {"info leftovers", "warning hub_versions"},
+    "models_of_root": {
+        "warning hub_unreachable", "warning cache_not_writable", "info hub_versions",
+    },
+    "models_on_nfs": {
+        "warning token_unknown", "warning cache_remote", "info cache_shared", "info leftovers",
+    },
     "not_in_group_docker": {"error engine_permission", "info no_gpu"},
     "old_engine_open_to_the_network": {
         "warning engine_old", "warning api_open", "warning runc_old", "warning storage_slow",
@@ -243,6 +250,44 @@ def test_requirements_are_read_as_the_toolkit_reads_them(
 def test_what_a_requirement_asks_for() -> None:
     assert wanted_cuda("cuda>=12.8 brand=tesla,driver>=470") == (12, 8)
     assert wanted_cuda("driver>=470") == ()
+
+
+def of_cache(**changes: object) -> set[str]:
+    facts = healthy()
+    assert facts.cache is not None
+    return codes(replace(facts, cache=replace(facts.cache, **changes)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "fuse.sshfs"])
+def test_a_cache_that_another_machine_answers_for(kind: str) -> None:
+    assert of_cache(file_system=kind) == {"warning cache_remote"}
+
+
+@pytest.mark.parametrize("kind", ["", "ext4", "xfs", "btrfs", "zfs", "overlay", "fuseblk", "tmpfs"])
+def test_a_cache_on_this_machine(kind: str) -> None:
+    assert of_cache(file_system=kind) == set()
+
+
+def test_whose_the_cache_is() -> None:
+    facts = healthy()
+    assert facts.cache is not None
+    folder = facts.cache.folder
+    assert of_cache(folder=replace(folder, owner=7)) == {"info cache_shared"}
+    assert of_cache(folder=replace(folder, writable=False)) == {"warning cache_not_writable"}
+    above = replace(folder, existing="/home", owner=0)
+    assert of_cache(folder=above) == set()  # it is made when something is fetched
+    root = replace(facts, system=replace(facts.system, uid=0))
+    assert "warning cache_of_another" in codes(root)
+
+
+def test_versions_of_the_library_beside_each_other() -> None:
+    own, older = LibraryFact("cvl", "2.4.0"), LibraryFact("tts", "0.36.0")
+    assert of_cache(libraries=(own, replace(own, place="tts"))) == set()
+    assert of_cache(libraries=(own, older)) == {"info hub_versions"}
+    assert of_cache(libraries=(own, older), shared=True) == {"warning hub_versions"}
+    assert of_cache(shared=True) == set()
+    assert of_cache(unlisted=1) == {"info hub_versions"}
+    assert of_cache(unlisted=1, listed=0) == set()
 
 
 def test_severities_are_counted() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from cvl.store import hub_cache
 from cvl.store.disk import children, files, touched, tree_size
+from cvl.store.hub_survey import survey
 
 
 def test_files_count_wherever_they_are_and_links_do_not(tmp_path: Path) -> None:
@@ -81,6 +82,10 @@ def make_repo(folder: Path, size: int) -> Path:
     return folder
 
 
+def sizes(hub: Path) -> dict[str, int]:
+    return {repo.folder: repo.size for repo in survey(hub)}
+
+
 def test_a_repo_takes_what_its_blobs_take(tmp_path: Path) -> None:
     hub = tmp_path / "hub"
     make_repo(hub / hub_cache.folder_of("org/name"), 1000)
@@ -91,15 +96,14 @@ def test_a_repo_takes_what_its_blobs_take(tmp_path: Path) -> None:
     (hub / "models--org--broken").symlink_to(tmp_path / "nowhere")
     (hub / ".locks").mkdir()
     (hub / "version.txt").write_text("1")
-    found = hub_cache.repos(hub)
-    assert found == {
+    assert sizes(hub) == {
         "models--org--name": 1000, "datasets--org--data": 10, "models--org--again": 500,
     }  # fmt: skip
-    assert hub_cache.repos(tmp_path / "nowhere") == {}
+    assert sizes(tmp_path / "nowhere") == {}
 
 
 def test_a_repo_without_links_takes_what_its_snapshots_take(tmp_path: Path) -> None:
     snapshot = tmp_path / "models--org--name" / "snapshots" / ("1" * 40)
     snapshot.mkdir(parents=True)
     (snapshot / "model.safetensors").write_bytes(b"x" * 70)
-    assert hub_cache.repos(tmp_path) == {"models--org--name": 70}
+    assert sizes(tmp_path) == {"models--org--name": 70}

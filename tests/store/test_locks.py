@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cvl.errors import StateError
-from cvl.store.locks import FileLock, discard, held, is_free, is_idle
+from cvl.store.locks import FileLock, discard, held, holder, is_free, is_idle
 from tests.support.files import read_only_folder
 from tests.support.processes import ended, killed, python, said
 
@@ -44,6 +44,15 @@ def test_a_lock_is_free_before_it_exists_and_after_it_was_released(tmp_path: Pat
     with held(path, no_pause, lambda: None):
         assert not is_free(path)
     assert is_free(path)
+
+
+def test_the_kernel_says_who_holds_a_lock(tmp_path: Path) -> None:
+    lock = FileLock(tmp_path / "a.lock")
+    assert holder(lock.path) == 0
+    assert lock.try_acquire()
+    assert holder(lock.path) == os.getpid()
+    lock.release()
+    assert holder(lock.path) == 0
 
 
 def test_a_lock_is_freed_by_the_death_of_its_holder(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from cvl.cli.suggestions import files, one_of
 from cvl.cli.terminal import Terminal
 from cvl.core.names import did_you_mean
 from cvl.core.seeds import MAX_COUNT, parse_seeds, variation_seeds
+from cvl.core.weights import parse_lora
 from cvl.errors import UsageError
 from cvl.ops.examples import Example
 from cvl.store.config import ENGINES, Config, load_config
@@ -65,6 +66,7 @@ def runner_params() -> list[click.Parameter]:
         click.option("--trust", is_flag=True, help="Run an example found in the working folder."),
         click.option("--overwrite", is_flag=True, help="Replace files that are there."),
         click.option("--sidecar", is_flag=True, help="Write OUTPUT.cvl.json: how it was made."),
+        *_weights_options(),
         click.option("--no-cache", is_flag=True, help="Run although the result is known."),
         click.option("--explain", is_flag=True, help="Say field by field why each step runs."),
         click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing."),
@@ -90,6 +92,19 @@ def runner_params() -> list[click.Parameter]:
     for decorator in reversed(declared):
         holder = decorator(holder)
     return list(reversed(holder.__click_params__))
+
+
+def _weights_options() -> list[Any]:
+    return [
+        click.option(
+            "--weights",
+            metavar="NAME=PATH",
+            multiple=True,
+            help="Your own weights: file or folder.",
+        ),
+        click.option("--lora", metavar="FILE[:SCALE]", multiple=True, help="A LoRA of yours."),
+        click.option("--offline", is_flag=True, help="Fetch no weights: use what is here."),
+    ]
 
 
 class RunCommand(click.Command):
@@ -262,6 +277,7 @@ def settings_of(values: dict[str, Any], config: Config) -> Settings:
         engine=values["engine"] or config.engine,
         engine_named=values["engine"] is not None,
         trust=values["trust"],
+        offline=values["offline"] or config.offline,
         ca_bundle=values["ca_bundle"] or config.ca_bundle,
         engine_wait_s=config.engine_wait_s,
         dry_run=values["dry_run"],
@@ -282,4 +298,17 @@ def runner_options(values: dict[str, Any], config: Config, seed: int | None = No
         seed=seed,
         sidecar=values["sidecar"],
         fallback=values["fallback"],
+        weights=named_paths(values["weights"]),
+        loras=tuple(parse_lora(word) for word in values["lora"]),
     )
+
+
+def named_paths(words: tuple[str, ...]) -> dict[str, str]:
+    """NAME=PATH, several times."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, path = word.partition("=")
+        if not (name and equals and path):
+            raise UsageError(f"--weights {word!r} is not NAME=PATH", hint="as in org/name=./folder")
+        found[name] = path
+    return found

@@ -183,6 +183,40 @@ class ModelCacheFacts:
 
 
 @dataclass(frozen=True)
+class LibraryFact:
+    """A huggingface_hub that uses the cache: `cvl`, or the name of an environment."""
+
+    place: str
+    version: str
+
+
+@dataclass(frozen=True)
+class CacheFacts:
+    """The hub cache on disk. file_system: as the kernel calls it. leftovers: unfinished downloads.
+    listed, unlisted: repos with and without a note of what their commits have, which newer versions
+    of huggingface_hub write. shared: a store that repos share is there, which they also know."""
+
+    folder: FolderFact
+    file_system: str = ""
+    leftovers: int = 0
+    leftover_bytes: int = 0
+    listed: int = 0
+    unlisted: int = 0
+    shared: bool = False
+    libraries: tuple[LibraryFact, ...] = ()
+
+
+@dataclass(frozen=True)
+class HubFacts:
+    """endpoint: empty when it was not asked. problem: why it, or the token, does not do. known: the
+    hub knows the token."""
+
+    endpoint: str = ""
+    problem: Problem | None = None
+    known: bool = False
+
+
+@dataclass(frozen=True)
 class ProofFact:
     """A container that was run to see whether one can. gpus: how many it was given; seen_gpus: how
     many of them it could use, and why not; driver_cuda: the newest CUDA, as the driver says."""
@@ -225,6 +259,8 @@ class MachineFacts:
     proxies: tuple[ProxyFact, ...] = ()
     bundles: tuple[BundleFact, ...] = ()
     models: ModelCacheFacts = field(default_factory=ModelCacheFacts)
+    cache: CacheFacts | None = None
+    hub: HubFacts = field(default_factory=HubFacts)
     proof: ProofFact | None = None
     venv_engine: bool = False
     engine_wanted: str = "auto"

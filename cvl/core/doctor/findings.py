@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from cvl.core.doctor.about_cache import about_cache, about_hub
 from cvl.core.doctor.about_cvl import about_cvl
 from cvl.core.doctor.about_engine import about_engine
 from cvl.core.doctor.about_gpu import about_gpu
@@ -21,6 +22,8 @@ ABOUT: tuple[Callable[[MachineFacts], Iterator[Finding]], ...] = (
     about_gpu,
     about_disks,
     about_models,
+    about_hub,
+    about_cache,
     about_network,
 )
 

@@ -26,6 +26,7 @@ class Context:
     device    "cuda", "mps" or "cpu"; dtype "bf16", "fp16" or "fp32"; offload: a rung of the
     manifest
     weights   repo id or file name -> local path of the weights
+    loras     [(local path, scale)] that the caller gave
     scratch   a disk folder for big temporary files
     cache     a folder kept between runs for compiled kernels
     """
@@ -36,6 +37,7 @@ class Context:
         self.dtype = runtime.dtype
         self.offload = runtime.offload
         self.weights: Dict[str, str] = dict(request.get("weights", {}))
+        self.loras = [(str(path), float(scale)) for path, scale in request.get("loras", [])]
         self.scratch = os.environ.get("TMPDIR") or tempfile.gettempdir()
         self.cache = os.environ.get("CVL_JIT_CACHE") or self.scratch
         self._outputs: Dict[str, str] = dict(request["outputs"])

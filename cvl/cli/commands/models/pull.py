@@ -1,0 +1,114 @@
+"""`cvl models pull`: fetch weights before they are needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cvl.cli.options import common
+from cvl.cli.terminal import Terminal
+from cvl.cli.units import fitted, size
+from cvl.cli.weights_options import progress, selected, selection, weights_of, working
+from cvl.core.weights import REPO
+from cvl.errors import CvlError, UsageError, UserError
+from cvl.ops.weights.getting import Wanted, pull, wanted
+from cvl.ops.weights.selecting import repo_named
+from cvl.ops.weights.using import Used
+
+HEADINGS = ["WEIGHTS", "FILE", "SIZE"]
+
+
+@click.command()
+@selection
+@click.option("--all", "everything", is_flag=True, help="Of all examples within reach.")
+@click.option(
+    "--files", "patterns", multiple=True, metavar="PATTERN",
+    help="Only these files of a repo (repeatable): '*.safetensors'.",
+)  # fmt: skip
+@click.option("--revision", metavar="REV", help="Branch, tag or commit of a repo. [main]")
+@click.option("--dry-run", is_flag=True, help="Show files and sizes, and fetch nothing.")
+@progress
+@common
+def command(
+    terminal: Terminal,
+    words: tuple[str, ...],
+    everything: bool,
+    patterns: tuple[str, ...],
+    revision: str | None,
+    dry_run: bool,
+    progress: str | None,
+    quiet: bool,
+) -> int:
+    """Fetch the weights of a SELECTION: what is missing of them.
+
+    A repo that no example uses can be named too (ORG/NAME), with --files and --revision. What is
+    complete is not fetched again, and what is there is not read again: cvl models verify does.
+    """
+    if bool(words) == everything:
+        raise UsageError("which weights?", hint="name an example or a repo, or give --all")
+    weights = _weights(terminal, words, patterns, revision)
+    with working(terminal, progress, quiet) as session:
+        planned = wanted(session, weights, dry_run=dry_run)
+        if not dry_run:
+            planned = pull(session, planned)
+    if dry_run and not terminal.json:
+        rows = [
+            [item.used.name, path, size(file.size)]
+            for item in planned
+            for path, file in sorted(item.files.items())
+        ]
+        terminal.data(None, fitted(HEADINGS, rows, {"WEIGHTS": 16, "FILE": 24}) if rows else "")
+    return _end(terminal, planned, dry_run)
+
+
+def _weights(
+    terminal: Terminal, words: tuple[str, ...], patterns: tuple[str, ...], revision: str | None
+) -> list[Used]:
+    if patterns or revision:
+        return [repo_named(word, revision or "main", patterns) for word in words]
+    found: dict[Used, None] = {}
+    for word in words or [""]:
+        try:
+            chosen, _ = selected(terminal, [word] if word else [])
+        except UserError:
+            if not REPO.fullmatch(word):
+                raise
+            found[repo_named(word, "main", ())] = None
+        else:
+            found.update(dict.fromkeys(weights_of(chosen)))
+    return list(found)
+
+
+def _end(terminal: Terminal, planned: list[Wanted], dry_run: bool) -> int:
+    data = {"dry_run": dry_run, "weights": [_data(item) for item in planned]}
+    files = sum(len(item.files) for item in planned if dry_run or item.fetched)
+    total = sum(item.size for item in planned if dry_run or item.fetched)
+    failed = [item for item in planned if item.error]
+    for item in planned:
+        if not item.files and not item.error:
+            terminal.message(f"{item.used.name} is complete")
+    if files or not planned:
+        terminal.message(f"{'would fetch' if dry_run else 'fetched'} {files} files, {size(total)}")
+    if not failed:
+        terminal.data(data, "") if terminal.json else None
+        return 0
+    for item in failed[1:]:
+        terminal.message(f"{item.used.name}: {item.error}")
+    error = failed[0].error
+    assert isinstance(error, CvlError)
+    terminal.fail(error, data)
+    return error.status
+
+
+def _data(item: Wanted) -> dict[str, Any]:
+    return {
+        "weights": item.used.name,
+        "revision": item.used.revision or None,
+        "commit": item.commit or None,
+        "files": [{"path": path, "size": file.size} for path, file in sorted(item.files.items())],
+        "size": item.size,
+        "fetched": item.fetched,
+        "error": item.error.message if item.error else None,
+        "code": item.error.code if item.error else None,
+    }

@@ -1,0 +1,87 @@
+"""Which weights a model needs, by name: from its manifest and the inputs that choose among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cvl.core.manifest import ModelManifest, Weights
+from cvl.core.references import parse_reference
+from cvl.core.weights import REPO, known_as, url_name
+from cvl.errors import InputError
+
+
+@dataclass(frozen=True)
+class RepoNeed:
+    """Files of a repo. asked: the name that the example uses; repo: the one that the hub has."""
+
+    asked: str
+    repo: str
+    revision: str
+    patterns: tuple[str, ...]
+    format: str
+    """As the manifest says; loading `pickle` runs what is in it."""
+
+    @property
+    def pickled(self) -> bool:
+        return self.format == "pickle"
+
+
+@dataclass(frozen=True)
+class UrlNeed:
+    """A file behind a URL; `name` is what the example finds it under."""
+
+    name: str
+    url: str
+    sha256: str
+    size: int
+    format: str
+
+    @property
+    def pickled(self) -> bool:
+        return self.format == "pickle"
+
+
+Need = RepoNeed | UrlNeed
+
+
+def needs_of(manifest: ModelManifest, values: Mapping[str, Any]) -> list[Need]:
+    """The weights of a model with these inputs; those that an input names which is not known yet
+    are left out. InputError when it names no repo."""
+    return [
+        _need(weights, values)
+        for weights in manifest.weights
+        if weights.url or _repo(weights, values)
+    ]
+
+
+def declared(manifest: ModelManifest) -> list[tuple[Weights, Need]]:
+    """Those that the manifest names by itself, with the defaults of its inputs, and what else it
+    says of them."""
+    values = {name: spec.default for name, spec in manifest.inputs.items()}
+    return [
+        (weights, _need(weights, values))
+        for weights in manifest.weights
+        if weights.url or _repo(weights, values)
+    ]
+
+
+def _need(weights: Weights, values: Mapping[str, Any]) -> Need:
+    if weights.url:
+        name = url_name(weights)
+        return UrlNeed(name, weights.url, weights.sha256, weights.size or 0, weights.format)
+    asked = _repo(weights, values)
+    if not REPO.fullmatch(asked):
+        raise InputError(
+            f"{asked!r} is no repo of the Hugging Face hub", hint="it is called ORG/NAME"
+        )
+    return RepoNeed(asked, known_as(asked), weights.revision, weights.files, weights.format)
+
+
+def _repo(weights: Weights, values: Mapping[str, Any]) -> str:
+    """A repo by its name, or the one that an input says: `${inputs.model}`."""
+    reference = parse_reference(weights.repo)
+    if reference is None:
+        return weights.repo
+    return str(values.get(reference[1]) or "")
