@@ -39,7 +39,6 @@ class ContainerSpec:
     userns: str = ""
     keep_log: bool = True
     """May the engine keep a copy of what it prints?"""
-    stop_grace_s: int = 10
 
 
 @dataclass(frozen=True)

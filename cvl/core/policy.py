@@ -58,7 +58,6 @@ def container_for(
         gpus=placement.gpus,
         security=("no-new-privileges", *(("label=disable",) if facts.selinux else ())),
         userns="host" if facts.userns_remap else "",
-        stop_grace_s=GRACE_S,
         keep_log=not (placement.has_secrets or private_proxies(placement)),
     )
 

@@ -26,8 +26,14 @@ PROBE_TIMEOUT_S = 10
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere"}
 """A client that has no plugin asks its engine, which may be frozen, before it says so."""
 TAIL_LINES = 25
+Root = Callable[[], str]
+"""The engine's own folder; empty when it is not known."""
 _STEP = re.compile(r"#\d+ \[(?:[^\]]*?\s)?\s*(\d+)/(\d+)\] ")
 _MODERN = 23
+
+
+def nowhere() -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ def build_image(
     spec: BuildSpec,
     on_progress: OnBuild,
     cancelled: Cancelled,
-    root: Callable[[], str] = lambda: "",
+    root: Root = nowhere,
 ) -> str:
     """Build `spec` and return the image's id; BuildError carries the tail of the build's output.
     root: asked for the folder of the engine when a disk is full."""
@@ -226,9 +232,7 @@ def is_full_engine(root: str) -> bool:
     return bool(root) and os.path.isdir(root) and is_full(Path(root))
 
 
-def _failure(
-    tail: list[str], spec: BuildSpec, root: Callable[[], str]
-) -> BuildError | DiskFullError:
+def _failure(tail: list[str], spec: BuildSpec, root: Root) -> BuildError | DiskFullError:
     text = "\n".join(tail)
     if says_full(text):
         # The client writes down the id beside the context.

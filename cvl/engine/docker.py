@@ -16,16 +16,13 @@ from cvl.core.container import (
     FoundImage,
 )
 from cvl.engine.api import NEWEST, Api, ApiError
-from cvl.engine.build import (
-    build_image,
-    find_client,
-)
+from cvl.engine.build import Root, build_image, find_client, nowhere
 from cvl.engine.docker_run import DockerRun
 from cvl.engine.documents import container_config, engine_facts, host_config
 from cvl.engine.endpoint import Endpoint, refuse_remote, resolve_endpoint
 from cvl.engine.protocol import BuildSpec, Cancelled, OnBuild, OnLog
 from cvl.engine.pulse import Caller, Heartbeat
-from cvl.engine.troubles import TIMEOUT, UNREACHABLE, Root, lost, nowhere, speaking
+from cvl.engine.troubles import TIMEOUT, UNREACHABLE, lost, speaking
 from cvl.errors import BuildError, CvlError, EngineError
 
 CONTROL_TIMEOUT_S = 8

@@ -12,7 +12,7 @@ import requests
 from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 
-from cvl.engine.build import full_engine, says_full
+from cvl.engine.build import Root, full_engine, says_full
 from cvl.engine.endpoint import Endpoint
 from cvl.engine.protocol import BuildProgress, Cancelled, OnBuild
 from cvl.errors import CvlError, EngineError
@@ -28,7 +28,7 @@ def pull_image(
     reference: str,
     on_progress: OnBuild,
     cancelled: Cancelled,
-    root: Callable[[], str],
+    root: Root,
 ) -> None:
     """Pull `reference`; returns early when `cancelled` says so. EngineError when it cannot be,
     DiskFullError when the disk with the engine's folder, `root`, is full."""
@@ -66,7 +66,7 @@ def _in_thread(pull: Callable[[], str], cancelled: Cancelled) -> str:
     return refusals[0] if refusals else ""
 
 
-def _named(reference: str, why: str, root: Callable[[], str]) -> CvlError:
+def _named(reference: str, why: str, root: Root) -> CvlError:
     if says_full(why):
         return full_engine(root())
     return EngineError(

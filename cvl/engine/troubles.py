@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from cvl.engine.api import ApiError
-from cvl.engine.build import full_engine, is_full_engine, says_full
+from cvl.engine.build import Root, full_engine, is_full_engine, nowhere, says_full
 from cvl.engine.endpoint import Endpoint
 from cvl.errors import CvlError, EngineError, GpuError
 
 SERVER_ERROR = 500
 UNREACHABLE, TIMEOUT = "engine_unreachable", "engine_timeout"
-Root = Callable[[], str]
-"""The engine's own folder; empty when it is not known."""
-
-
-def nowhere() -> str:
-    return ""
 
 
 @contextlib.contextmanager

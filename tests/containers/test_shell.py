@@ -34,6 +34,15 @@ env | grep -c STUB_SECRET
 """
 
 
+def own_stub(tmp_path: Path) -> Path:
+    """The stub with code that no image was built of."""
+    own = tmp_path / "examples" / "stub"
+    shutil.copytree(STUBS / "stub", own)
+    with (own / "acts.py").open("a") as stream:
+        stream.write(f"# {tmp_path}\n")
+    return own
+
+
 def failed_run(cvl: Cvl, tmp_path: Path) -> None:
     (tmp_path / "given.txt").write_text("given\n")
     words = ("run", "stub", "predict", "--act", "raise_error", "--file", "given.txt")
@@ -92,10 +101,7 @@ def test_the_image_is_that_of_the_run_though_the_example_changed(
 def test_without_that_image_it_is_built_of_the_code_as_it_is_now(
     cvl: Cvl, engine: Engine, tmp_path: Path
 ) -> None:
-    own = tmp_path / "examples" / "stub"
-    shutil.copytree(STUBS / "stub", own)
-    with (own / "acts.py").open("a") as stream:
-        stream.write(f"# {tmp_path}\n")
+    own = own_stub(tmp_path)
     here = {"CVL_EXAMPLES": str(own.parent)}
     built = cvl("run", "stub", "build", "--json", env=here)
     image = json.loads(built.stdout)["data"]["images"][0]["tag"]
@@ -188,10 +194,7 @@ def test_without_a_terminal_it_asks_for_a_command(cvl: Cvl, tmp_path: Path) -> N
 def test_the_code_of_an_example_that_is_not_trusted_is_not_built_for_a_shell(
     cvl: Cvl, engine: Engine, tmp_path: Path
 ) -> None:
-    own = tmp_path / "examples" / "stub"
-    shutil.copytree(STUBS / "stub", own)
-    with (own / "acts.py").open("a") as stream:
-        stream.write(f"# {tmp_path}\n")
+    own = own_stub(tmp_path)
     here = {"CVL_EXAMPLES": ""}
     built = cvl("run", "stub", "build", "--trust", "--json", env=here)
     assert cvl("run", "stub", "predict", env=here).returncode == 0

