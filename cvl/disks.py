@@ -1,11 +1,12 @@
-"""Disks that are full: told by what a call said and by what the file system says, and named by
-their mount."""
+"""Disks that are full, told by what a call said and by what the file system says, and named by
+their mount; and what kind of file system a path is on."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,13 @@ ROOM = 1 << 20
 """Bytes. With less than this free, a disk is taken for full: not every write fits into what is left
 (blocks, metadata), and what failed may have been removed again."""
 GC = "run: cvl gc"
+MOUNTS = Path("/proc/self/mounts")
+NETWORK = (
+    "9p", "afs", "beegfs", "ceph", "cifs", "fuse.", "gluster", "gpfs", "lustre", "ncpfs", "nfs",
+    "ocfs2", "prl_fs", "smb", "vboxsf",
+)  # fmt: skip
+"""How the types begin of file systems that other machines, or programs, answer for."""
+_ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 def full_disk(path: Path, remedy: str = GC, error: OSError | None = None) -> DiskFullError:
@@ -76,3 +84,27 @@ def out_of_files(path: Path) -> bool:
         found = os.statvfs(mount_of(path))
         return found.f_files > 0 and found.f_favail == 0
     return False
+
+
+def is_network(path: Path) -> bool:
+    """Do others answer for this file system, as far as the system tells? Then neither locks nor
+    shared memory can be relied on."""
+    return file_system(path).startswith(NETWORK)
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that `path`, which need not exist, is on, as the kernel calls it:
+    ext4, nfs4, fuse.sshfs. Empty where that cannot be known."""
+    try:
+        lines = MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return ""
+    real = os.path.realpath(path)
+    found, deepest = "", -1
+    for fields in (line.split(" ") for line in lines):
+        if len(fields) > 2:
+            point = _ESCAPED.sub(lambda match: chr(int(match[1], 8)), fields[1])
+            inside = real == point or real.startswith(point.rstrip("/") + "/")
+            if inside and len(point) >= deepest:  # of two on one place, the last is seen
+                found, deepest = fields[2], len(point)
+    return found

@@ -21,10 +21,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from cvl.disks import full_disk, is_full, naming_the_mount
+from cvl.disks import full_disk, is_full, is_network, naming_the_mount
 from cvl.errors import CvlError, DiskFullError, StateError
 from cvl.store.dirs import make_private
-from cvl.store.disk import is_network
 from cvl.store.locks import held
 
 T = TypeVar("T")

@@ -8,31 +8,6 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-MOUNTS = "/proc/self/mountinfo"
-NETWORK = frozenset(
-    ("9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4",
-     "ocfs2", "prl_fs", "smb3", "smbfs", "vboxsf", "fuse.ceph", "fuse.glusterfs", "fuse.rclone",
-     "fuse.sshfs")
-)  # fmt: skip
-"""Types of file systems that other machines may have mounted too."""
-
-
-def is_network(folder: Path) -> bool:
-    """Do other machines see this folder too, as far as the system tells?"""
-    return file_system(folder) in NETWORK
-
-
-def file_system(folder: Path) -> str:
-    """Type of the file system that `folder` is on; empty where the system does not tell."""
-    try:
-        device = folder.stat().st_dev
-        lines = Path(MOUNTS).read_text(errors="surrogateescape").splitlines()
-    except OSError:
-        return ""
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    fields = (line.split() for line in lines)
-    return next((f[f.index("-") + 1] for f in fields if f[2:3] == [wanted]), "")
-
 
 def files(folder: Path) -> Iterator[tuple[str, int]]:
     """Path and bytes of every regular file below `folder`; links are not followed."""

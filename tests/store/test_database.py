@@ -18,7 +18,7 @@ import pytest
 from cvl.core.offload import Peak
 from cvl.core.owner import Owner
 from cvl.errors import StateError
-from cvl.store import database, disk
+from cvl.store import database
 from cvl.store.records import VERSION, PeakKey, Records
 from tests.support.files import read_only_folder
 
@@ -190,22 +190,6 @@ def test_on_a_network_file_system_no_memory_is_shared(
             "cvl.db.reserve",
         }
     assert len(Records(path).runs(limit=10**9)) == RUNS + 1
-
-
-def test_a_network_file_system_is_told_by_its_type(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert not disk.is_network(tmp_path)
-    assert disk.file_system(Path("/proc")) == "proc"
-    device = tmp_path.stat().st_dev
-    mounts = tmp_path / "mounts"
-    line = f"36 35 {os.major(device)}:{os.minor(device)} / /a\\040b rw shared:1 - %s server:/ rw\n"
-    monkeypatch.setattr(disk, "MOUNTS", str(mounts))
-    for kind, network in (("nfs4", True), ("cifs", True), ("fuse.sshfs", True), ("ext4", False)):
-        mounts.write_text("1 1 0:1 / /x rw - proc proc rw\n" + line % kind)
-        assert disk.is_network(tmp_path) is network
-    mounts.unlink()
-    assert not disk.is_network(tmp_path)
 
 
 class Killed(sqlite3.Connection):

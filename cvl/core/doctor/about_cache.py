@@ -9,8 +9,6 @@ from cvl.core.doctor.facts import CacheFacts, MachineFacts
 from cvl.core.doctor.finding import Finding
 
 MB = 10**6
-REMOTE = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "afs", "9p", "fuse.")
-"""How the names begin of file systems that other machines, or programs, answer for."""
 MOVE = ("export HF_HOME=/a/local/disk/huggingface",)
 
 
@@ -45,7 +43,7 @@ def about_cache(facts: MachineFacts) -> Iterator[Finding]:
 
 
 def _place(cache: CacheFacts) -> Iterator[Finding]:
-    if cache.file_system.startswith(REMOTE):
+    if cache.remote:
         text = f"{cache.folder.path} is on {cache.file_system}: locks may not hold there, so that"
         text += " files are fetched twice (never wrong), and loading models takes long"
         yield Finding("models", "warning", "cache_remote", text, "keep it on a local disk", MOVE)

@@ -192,12 +192,14 @@ class LibraryFact:
 
 @dataclass(frozen=True)
 class CacheFacts:
-    """The hub cache on disk. file_system: as the kernel calls it. leftovers: unfinished downloads.
+    """The hub cache on disk. file_system: as the kernel calls it. remote: other machines, or
+    programs, answer for it. leftovers: unfinished downloads.
     listed, unlisted: repos with and without a note of what their commits have, which newer versions
     of huggingface_hub write. shared: a store that repos share is there, which they also know."""
 
     folder: FolderFact
     file_system: str = ""
+    remote: bool = False
     leftovers: int = 0
     leftover_bytes: int = 0
     listed: int = 0

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cvl.core.doctor.facts import CacheFacts, HubFacts, LibraryFact, ModelCacheFacts, Problem
+from cvl.disks import file_system, is_network
 from cvl.errors import CvlError, WeightsError
 from cvl.hub.remote import Listener, who_am_i
-from cvl.machine.filesystems import file_system_of
 from cvl.store.dirs import Dirs
 from cvl.store.disk import children
 from cvl.store.hub_survey import SHARED, survey
@@ -32,7 +32,8 @@ def read_cache(hub: Path, dirs: Dirs | None) -> CacheFacts:
     listed = sum(any(children(repo.path / "trees")) for repo in fetched)
     return CacheFacts(
         folder=read_folder("models", hub),
-        file_system=file_system_of(str(hub)),
+        file_system=file_system(hub),
+        remote=is_network(hub),
         leftovers=len(left),
         leftover_bytes=sum(leftover.size for leftover in left),
         listed=listed,
