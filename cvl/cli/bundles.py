@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from cvl.cli.units import fitted, size
+from cvl.cli.units import fitted
 from cvl.core.bundle import Bundle
+from cvl.core.units import size
 
 HEADINGS = ["WEIGHTS", "REVISION", "COMMIT", "FILES", "SIZE"]
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from cvl.cli.units import fitted, size
+from cvl.cli.units import fitted
+from cvl.core.units import size
 from cvl.ops.weights.updating import Comparison
 
 HEADINGS = ["WEIGHTS", "REVISION", "OLD", "NEW", "CHANGED", "TO FETCH", "STATE"]

@@ -7,9 +7,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from cvl.cli.units import size, width
+from cvl.cli.units import width
 from cvl.core.manifest import InputSpec, OutputSpec, Resources, Weights
 from cvl.core.names import one_line
+from cvl.core.units import size
 from cvl.ops.describe import Info, ModelInfo, StepInfo
 
 Row = tuple[str, str]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from cvl.cli.units import size
 from cvl.core.names import printable
+from cvl.core.units import size
 from cvl.ops.report import Progress, Report, Silent
 
 PLAIN_EVERY_S = 10.0

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cvl.cli.terminal import Terminal
-from cvl.cli.units import fitted, size
+from cvl.cli.units import fitted
+from cvl.core.units import size
 from cvl.errors import UsageError, WeightsError
 
 if TYPE_CHECKING:

@@ -103,6 +103,17 @@ class TestData(Shape):
     junit: str
 
 
+class PlannedWeightsRow(Shape):
+    """present, needed: bytes; known: how much is needed is what the hub or the lock says, not what
+    a manifest guesses. state `own`: the user's, in place of the hub's."""
+
+    name: str
+    state: Literal["missing", "partial", "complete", "own"]
+    present: int
+    needed: int
+    known: bool
+
+
 class PlannedStep(Shape):
     """foreach: where its items come from, while nobody knows them; `step` ends with `.*` then.
     fallback: what may take over. device: null when it cannot run here, and `missing` says why."""
@@ -120,6 +131,7 @@ class PlannedStep(Shape):
     offload: str
     dtype: str
     missing: str
+    weights: list[PlannedWeightsRow]
 
 
 class DryRunData(Shape):

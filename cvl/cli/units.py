@@ -1,4 +1,4 @@
-"""Sizes, ages and table widths as people read them."""
+"""Ages and table widths as people read them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,6 @@ from cvl.cli.terminal import shorten, table
 from cvl.core.names import one_line
 
 _AGES = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-
-
-def size(count: float) -> str:
-    """Bytes in decimal units: 999 B, 1.2 MB, 40 GB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 999.5:
-            digits = 1 if unit != "B" and count < 9.95 else 0
-            return f"{count:.{digits}f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
 
 
 def age(seconds: float) -> str:

@@ -20,6 +20,7 @@ from cvl.ops.known import inner_values, known_items, known_value
 from cvl.ops.place import choose_gpus
 from cvl.ops.request import Checked, Options
 from cvl.ops.session import Session
+from cvl.ops.weights.planned import planned_line, planned_weights
 from cvl.store.staging import CheckedFile
 
 if TYPE_CHECKING:
@@ -90,10 +91,15 @@ def _plan(catalog: Catalog, checked: Checked) -> tuple[list[dict[str, Any]], lis
     """The steps as data and as lines."""
     example = checked.request.example
     steps = _steps(_Planned(catalog, example, "", checked.values))
+    session, options = Session(), checked.request.options
+    shown: dict[str, list[str]] = {}
     for step in steps:
         model = catalog.find(step["example"]).manifest
         assert isinstance(model, ModelManifest)
-        step.update(_placed(model, checked.request.options))
+        step.update(_placed(session, model, options))
+        planned = planned_weights(session, model, step["inputs"], options)
+        step["weights"] = [to_plain(weights) for weights in planned]
+        shown[step["step"]] = [planned_line(weights) for weights in planned]
     many = "s" if len(steps) != 1 else ""
     least = "at least " if any(step["foreach"] for step in steps) else ""
     lines = [f"{example.name}: {least}{len(steps)} container{many}"]
@@ -101,6 +107,7 @@ def _plan(catalog: Catalog, checked: Checked) -> tuple[list[dict[str, Any]], lis
         lines.append(f"  {step['step']}: {step['example']} ({step['folder']})")
         lines += [f"    {name} = {value}" for name, value in step["inputs"].items()]
         lines += [f"    {_placement_line(step)}"]
+        lines += [f"    {line}" for line in shown[step["step"]]]
         lines += [f"    for each of {step['foreach']}"] if step["foreach"] else []
         lines += [f"    else {other}" for other in step["fallback"]]
     return steps, lines
@@ -151,10 +158,10 @@ def _model(
     }
 
 
-def _placed(manifest: ModelManifest, options: Options) -> dict[str, Any]:
+def _placed(session: Session, manifest: ModelManifest, options: Options) -> dict[str, Any]:
     """Where the step would begin now; what earlier runs taught of its memory is not looked at."""
     try:
-        gpus = choose_gpus(Session(), manifest, options.gpus)
+        gpus = choose_gpus(session, manifest, options.gpus)
         rung = choose(manifest.offload, options.offload, gpus.free_vram_gb)
     except GpuError as error:
         return {"device": None, "offload": "", "dtype": "", "missing": error.message}

@@ -83,8 +83,11 @@ class Home:
 
     def models(self, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """`cvl models ...` to its end."""
+        return self.cvl("models", *words, **more)
+
+    def cvl(self, *words: str, **more: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "cvl", "models", *words], env=self.environment, cwd=self.folder,
+            [sys.executable, "-m", "cvl", *words], env=self.environment, cwd=self.folder,
             capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
             **more,
         )  # fmt: skip

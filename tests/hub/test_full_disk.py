@@ -63,7 +63,7 @@ def test_what_cannot_fit_is_refused_before_the_first_byte(hub: Hub, disk: Path) 
     outcome = pull(need("org/huge"))
     free = shutil.disk_usage(disk).free
     assert (outcome.code, outcome.exit_code) == ("disk_full", 8)
-    assert outcome.message.startswith("org/huge needs 0.07 GB, and ")
+    assert outcome.message.startswith("org/huge needs 74 MB, and ")
     assert str(disk) in outcome.message
     more = int(outcome.hint.split("; ")[1].split()[0])
     assert more == int((70 * MB + 2) * 1.05) - free

@@ -3,12 +3,15 @@ write."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 
-from tests.hub.homes import TINY, Home
+from tests.hub.homes import ROOT, TINY, Home
 from tests.support.hub import GOOD_TOKEN, Hub
 
 
@@ -152,3 +155,30 @@ def test_unknown_words(home: Home, word: str, hint: str) -> None:
     assert (result.returncode, result.stdout) == (2, "")
     lines = [f"error: nothing here is called {word!r}", f"hint: {hint}"]
     assert result.stderr.splitlines() == lines
+
+
+def test_a_dry_run_says_what_of_the_weights_is_here_without_asking_the_hub(home: Home) -> None:
+    def planned(*words: str) -> tuple[list[Any], str]:
+        words = ("run", "mine", "predict", "--dry-run", *words)
+        envelope = json.loads(home.cvl(*words, "--json").stdout)
+        schema = json.loads((ROOT / "schemas" / "run.json").read_text())
+        jsonschema.validate(envelope, schema, cls=jsonschema.Draft202012Validator)
+        (step,) = envelope["data"]["steps"]
+        return [tuple(row.values()) for row in step["weights"]], home.cvl(*words).stdout
+
+    rows, told = planned()
+    assert rows == [("org/tiny", "missing", 0, 1_000_000, False)]
+    assert "    weights org/tiny: missing, about 1.0 MB to fetch\n" in told
+    assert home.hub.log() == []
+    home.data("pull", "mine")
+    home.hub.forget()
+    rows, told = planned()
+    assert rows == [("org/tiny", "complete", 12002, 12002, True)]
+    assert "    weights org/tiny: here, 12 kB\n" in told
+    home.file("org/tiny", "unet/one.safetensors").unlink()
+    assert planned()[0] == [("org/tiny", "partial", 7002, 12002, True)]
+    (home.folder / "own").mkdir()
+    rows, told = planned("--weights", f"org/tiny={home.folder}/own")
+    assert rows[0][:2] == ("org/tiny", "own")
+    assert "    weights org/tiny: your own\n" in told
+    assert home.hub.log() == []

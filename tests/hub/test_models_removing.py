@@ -218,7 +218,7 @@ def test_the_disk_is_too_small_and_prune_would_make_room(home: Home) -> None:
     home.hub.push("org/huge", {"huge.safetensors": 10**13})
     result = home.models("pull", "org/huge")
     assert result.returncode == 8
-    assert "cvl models prune frees 0.00 GB (123456 bytes), or cvl gc" in result.stderr
+    assert "cvl models prune frees 123 kB (123456 bytes), or cvl gc" in result.stderr
     assert home.hub.gets("org/huge", "*.safetensors") == 0
 
 

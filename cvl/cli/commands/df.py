@@ -8,7 +8,8 @@ import click
 
 from cvl.cli.options import catalog, common
 from cvl.cli.terminal import Terminal
-from cvl.cli.units import fitted, size
+from cvl.cli.units import fitted
+from cvl.core.units import size
 from cvl.ops.session import Session
 from cvl.ops.usage import disk_usage
 

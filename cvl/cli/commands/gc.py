@@ -10,7 +10,8 @@ import click
 
 from cvl.cli.options import catalog, common
 from cvl.cli.terminal import Terminal
-from cvl.cli.units import fitted, size
+from cvl.cli.units import fitted
+from cvl.core.units import size
 from cvl.errors import UsageError
 from cvl.ops.garbage import Limits
 from cvl.ops.gc import Plan, carry_out, plan

@@ -11,9 +11,9 @@ import click
 from cvl.cli.options import catalog, common
 from cvl.cli.suggestions import files
 from cvl.cli.terminal import Terminal
-from cvl.cli.units import size
 from cvl.core.names import printable
 from cvl.core.plain import to_plain
+from cvl.core.units import size
 
 if TYPE_CHECKING:
     from cvl.core.media import MediaInfo

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from cvl.core.units import size
 from cvl.core.weights import RepoFile, total_size
 from cvl.disks import mount_of
 from cvl.errors import DiskFullError, WeightsError
@@ -24,7 +25,6 @@ from cvl.store.pins import RepoLock
 from cvl.store.url_weights import UrlWeights
 
 MARGIN = 0.05
-GB = 10**9
 SHOWN = 5
 
 
@@ -95,7 +95,7 @@ def fetch(
     def on_fetched(fetched: Fetched) -> None:
         done[fetched.path] = fetched.sha256
 
-    session.report.phase(repo, "pull", f"{len(paths)} files, {total / GB:.2f} GB")
+    session.report.phase(repo, "pull", f"{len(paths)} files, {size(total)}")
     told = replace(listener(session), on_bytes=on_bytes, on_fetched=on_fetched)
     try:
         for _ in ask(request, told):
@@ -147,7 +147,7 @@ def pull_url(session: Session, need: UrlNeed) -> Path:
 
 def _fetch_url(session: Session, need: UrlNeed, store: UrlWeights) -> Path:
     part = store.part(need.sha256)
-    session.report.phase(need.name, "pull", f"{need.size / GB:.2f} GB from {need.url}")
+    session.report.phase(need.name, "pull", f"{size(need.size)} from {need.url}")
 
     def on_bytes(count: int) -> None:
         session.report.progress(Progress(need.name, "pull", count, need.size, "B"))
@@ -173,14 +173,14 @@ def refuse_offline(session: Session, what: str, missing: dict[str, RepoFile]) ->
         )
 
 
-def check_disk(session: Session, folder: Path, what: str, size: int) -> None:
-    """Refuse before the first byte what cannot fit: the bytes and a margin."""
+def check_disk(session: Session, folder: Path, what: str, count: int) -> None:
+    """Refuse before the first byte what cannot fit: so many bytes and a margin."""
     mount = mount_of(folder)
     free = shutil.disk_usage(mount).free
-    wanted = int(size * (1 + MARGIN))
+    wanted = int(count * (1 + MARGIN))
     if free < wanted:
         raise DiskFullError(
-            f"{what} needs {wanted / GB:.2f} GB, and {mount} has {free / GB:.2f} GB free",
+            f"{what} needs {size(wanted)}, and {mount} has {size(free)} free",
             hint=f"{_room(session)}; {wanted - free} bytes more are needed",
         )
 
@@ -189,18 +189,18 @@ def _room(session: Session) -> str:
     """What would make room, with its number when there is one."""
     from cvl.ops.weights.removing import prunable
 
-    size = prunable(session)
-    frees = f" frees {size / GB:.2f} GB ({size} bytes)" if size else ""
+    freed = prunable(session)
+    frees = f" frees {size(freed)} ({freed} bytes)" if freed else ""
     return f"cvl models prune{frees}, or cvl gc"
 
 
-def _filled(session: Session, folder: Path, what: str, size: int) -> DiskFullError:
-    """size: bytes that are still missing."""
+def _filled(session: Session, folder: Path, what: str, missing: int) -> DiskFullError:
+    """missing: bytes of it."""
     mount = mount_of(folder)
     free = shutil.disk_usage(mount).free
-    more = max(0, int(size * (1 + MARGIN)) - free)
+    more = max(0, int(missing * (1 + MARGIN)) - free)
     return DiskFullError(
-        f"the disk at {mount} filled up while {what} was downloaded: {size} bytes of it are "
+        f"the disk at {mount} filled up while {what} was downloaded: {missing} bytes of it are "
         f"missing, {free} are free",
         hint=f"free {more} bytes on {mount}: {_room(session)}; then run it again: what is "
         "complete is kept",

@@ -10,8 +10,8 @@ from cvl.cli.bundles import contents_of, table_of
 from cvl.cli.options import common
 from cvl.cli.suggestions import files
 from cvl.cli.terminal import Terminal
-from cvl.cli.units import size
 from cvl.cli.weights_options import progress, selected, selection, weights_of, working
+from cvl.core.units import size
 from cvl.errors import UsageError
 from cvl.ops.weights.exporting import export
 

@@ -9,8 +9,9 @@ import click
 
 from cvl.cli.options import catalog, common
 from cvl.cli.terminal import Terminal
-from cvl.cli.units import fitted, size
+from cvl.cli.units import fitted
 from cvl.cli.weights_options import progress, selected, selection, weights_of, working
+from cvl.core.units import size
 from cvl.ops.weights.locking import Locked, Written, lock, write_pin
 from cvl.ops.weights.needs import RepoNeed
 

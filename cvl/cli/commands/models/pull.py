@@ -8,8 +8,9 @@ import click
 
 from cvl.cli.options import common
 from cvl.cli.terminal import Terminal
-from cvl.cli.units import fitted, size
+from cvl.cli.units import fitted
 from cvl.cli.weights_options import progress, selected, selection, weights_of, working
+from cvl.core.units import size
 from cvl.core.weights import REPO
 from cvl.errors import CvlError, UsageError, UserError
 from cvl.ops.weights.getting import Wanted, pull, wanted

@@ -7,8 +7,8 @@ import click
 from cvl.cli.commands.models.verify import data_of, trouble
 from cvl.cli.options import common
 from cvl.cli.terminal import Terminal
-from cvl.cli.units import size
 from cvl.cli.weights_options import progress, selected, selection, weights_of, working
+from cvl.core.units import size
 from cvl.ops.weights.verifying import repair
 
 

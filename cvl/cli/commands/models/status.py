@@ -11,8 +11,9 @@ import click
 
 from cvl.cli.options import common
 from cvl.cli.terminal import Terminal
-from cvl.cli.units import fitted, size
+from cvl.cli.units import fitted
 from cvl.cli.weights_options import selected, selection, weights_of
+from cvl.core.units import size
 from cvl.ops.session import Session
 from cvl.ops.weights.needs import UrlNeed
 from cvl.ops.weights.status import FileStatus, WeightsStatus, status_of
