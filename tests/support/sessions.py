@@ -22,7 +22,8 @@ from tests.support.packages import may_install
 
 EXAMPLES = "--ignore=tests/examples"
 """Those have a target of their own: make test-examples."""
-STATE = ("tests/store", "tests/machine", "tests/venv", "tests/hub")
+STATE = ("tests/store", "tests/machine", "tests/venv")
+HUB = "tests/hub"
 FULL = {"CVL_TEST_FULL": "1"}
 
 
@@ -42,14 +43,18 @@ def sessions(target: str) -> list[Session]:
         return [
             Session("faults", ("tests/faults",), {**own, **FULL}),
             Session("state", STATE, FULL),
+            Session("hub", (HUB,), FULL),
         ]
-    others = Session("without containers", ("-m", "not docker", EXAMPLES))
+    others = [
+        Session("without containers", ("-m", "not docker", EXAMPLES, f"--ignore={HUB}")),
+        Session("hub", (HUB,)),
+    ]
     if not own:
-        return [Session("with containers", ("-m", "docker", EXAMPLES)), others]
+        return [Session("with containers", ("-m", "docker", EXAMPLES)), *others]
     return [
         Session("with containers", ("-m", "docker", "--ignore=tests/faults", EXAMPLES)),
         Session("faults", ("-m", "docker", "tests/faults"), own),
-        others,
+        *others,
     ]
 
 
