@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,13 @@ def test_the_first_run_downloads_by_itself_and_from_pretrained_finds_repos_by_na
     assert offline.returncode == 0, offline.stderr
 
 
+def _download(environment: dict[str, str], *repos: str) -> None:
+    """As another program does."""
+    code = "import sys, huggingface_hub as h; [h.snapshot_download(r) for r in sys.argv[1:]]"
+    command = [sys.executable, "-c", code, *repos]
+    subprocess.run(command, env={**os.environ, **environment}, check=True)
+
+
 def _look(cvl: Cvl, folder: Path, environment: dict[str, str], *more: str) -> Any:
     result = cvl("run", "weighted", "predict", "-o", "seen.json", *more, env=environment)
     assert result.returncode == 0, result.stderr
@@ -82,8 +90,7 @@ def _look(cvl: Cvl, folder: Path, environment: dict[str, str], *more: str) -> An
 def test_a_step_can_change_nothing_in_the_cache_and_sees_no_other_repo(
     cvl: Cvl, at_hub: dict[str, str], tmp_path: Path
 ) -> None:
-    download = "from huggingface_hub import snapshot_download as s; s('org/private'); s('org/tiny')"
-    subprocess.run(["python", "-c", download], env={**os.environ, **at_hub}, check=True)
+    _download(at_hub, "org/private", "org/tiny")
     before = _contents(tmp_path / "hf")
     seen = _look(cvl, tmp_path, at_hub, "--act", "spoil")
     assert set(seen["tried"].values()) == {"OSError"}
@@ -124,8 +131,7 @@ def test_files_that_only_a_supplementary_group_may_read_are_read(
         user = as_user(engine, private)
         environment = {**environment_for(engine, private / "home"), **user.environment}
         environment |= {**hub.environment(tmp_path / "hf"), "CVL_EXAMPLES": str(STUBS)}
-        download = "from huggingface_hub import snapshot_download as s; s('org/tiny')"
-        subprocess.run(["python", "-c", download], env={**os.environ, **environment}, check=True)
+        _download(environment, "org/tiny")
         group = Path(engine.host.removeprefix("unix://")).stat().st_gid
         for path in (tmp_path / "hf", *(tmp_path / "hf").rglob("*")):
             if not path.is_symlink():

@@ -15,15 +15,16 @@ import pytest
 
 from tests.conftest import STUBS, Cvl
 from tests.support.engine import Engine
-from tests.support.hub import Hub
+from tests.support.hub import Hub, tiny
 
 pytestmark = pytest.mark.docker
+WEIGHTS = tiny.weights(5000)
 
 
 @pytest.fixture
 def at_hub(tmp_path: Path) -> Iterator[dict[str, str]]:
     with Hub(tmp_path / "served") as hub:
-        hub.push("org/tiny", {"config.json": b"{}", "model.safetensors": b"1" * 5000})
+        hub.push("org/tiny", {"config.json": b"{}", "model.safetensors": WEIGHTS})
         yield hub.environment(tmp_path / "hf")
 
 
@@ -54,13 +55,13 @@ def test_while_it_runs_after_its_cvl_was_killed_and_once_it_is_gone(
             mine = f"label=org.cvl.owner.home={home_id.read_text()}"
             container = engine.docker("ps", "--quiet", "--filter", mine)
         time.sleep(0.1)
-    assert container
+    assert container, process.poll()
     assert removed(cvl, at_hub)["note"] == f"in use by process {process.pid}"
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert removed(cvl, at_hub)["note"].startswith("in use by run 20")
     (blob,) = (tmp_path / "hf" / "hub" / "models--org--tiny" / "blobs").glob("?" * 64)
-    assert blob.read_bytes() == b"1" * 5000
+    assert blob.read_bytes() == WEIGHTS
     assert cvl("gc", "--yes").returncode == 0
     assert removed(cvl, at_hub)["removed"]
     assert not blob.exists()
