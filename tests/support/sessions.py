@@ -22,7 +22,7 @@ from tests.support.packages import may_install
 
 EXAMPLES = "--ignore=tests/examples"
 """Those have a target of their own: make test-examples."""
-STATE = ("tests/store", "tests/machine", "tests/venv")
+STATE = ("tests/store", "tests/machine", "tests/venv", "tests/cli/test_harmless_output.py")
 HUB = "tests/hub"
 FULL = {"CVL_TEST_FULL": "1"}
 
