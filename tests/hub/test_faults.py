@@ -23,6 +23,7 @@ from cvl.core.weights import RepoFile
 from cvl.ops.session import Session
 from cvl.ops.weights.needs import UrlNeed
 from cvl.store.pins import Pin
+from tests.hub.weights import incomplete
 from tests.support.hub import GOOD_TOKEN, Hub, Record, tiny
 from tests.support.pulls import Outcome, need, pull
 
@@ -205,8 +206,7 @@ def _pull(hub: Hub, kind: str, case: Case, turn: int) -> Run:
         hub.fault(repo, "api:*" if fault.get("on") == "api" else file, **fault)
     outcome = pull(wanted)
     requests = [r for r in hub.log(repo=repo) if kind == "repo" or r.file == file]
-    root = Path(os.environ["HF_HOME"], "hub", f"models--{repo.replace('/', '--')}")
-    left = [*root.rglob("*.incomplete")]
+    left = incomplete(Path(os.environ["HF_HOME"]), repo)
     if kind == "url":
         left = [*Path(os.environ["CVL_HOME"]).rglob(f".{wanted.sha256}*")]
     return Run(case, outcome, requests, left)

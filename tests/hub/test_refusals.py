@@ -23,6 +23,7 @@ from cvl.ops.session import Session
 from cvl.ops.weights.needs import RepoNeed, UrlNeed
 from cvl.ops.weights.resolving import known
 from tests.hub.conftest import FILES
+from tests.hub.weights import incomplete
 from tests.support.hub import BAD_TOKEN, GOOD_TOKEN, STRANGER_TOKEN, Hub, tiny
 from tests.support.pulls import Heard, need, pull
 
@@ -185,7 +186,7 @@ def test_a_ctrl_c_ends_a_download_at_once_and_leaves_nothing(hub: Hub, tmp_path:
     assert time.monotonic() - began < 2
     assert outcome["exit_code"] == 130
     assert _is_gone(worker)
-    assert not [*(tmp_path / "hf").rglob("*.incomplete")]
+    assert not incomplete(tmp_path / "hf")
 
 
 def test_a_killed_cvl_leaves_no_process_and_nothing_incomplete(hub: Hub, tmp_path: Path) -> None:
@@ -197,7 +198,7 @@ def test_a_killed_cvl_leaves_no_process_and_nothing_incomplete(hub: Hub, tmp_pat
         child.kill()
         child.communicate()
     _wait_until(lambda: _is_gone(worker))
-    assert not [*(tmp_path / "hf").rglob("*.incomplete")]
+    assert not incomplete(tmp_path / "hf")
     outcome = pull(need("org/slow"))
     assert outcome.code == ""
     told = next(text for text in outcome.texts if "cut off" in text)
@@ -208,8 +209,7 @@ def test_a_killed_worker_is_told_and_its_leftover_can_be_removed(hub: Hub, tmp_p
     hub.push("org/slow", {**FILES, "model.safetensors": tiny.weights(3_000_000)})
     hub.fault("org/slow", "model.safetensors", "stall", at=0.5)
     with _pulling("org/slow") as child:
-        cache = tmp_path / "hf"
-        _wait_until(lambda: any(path.stat().st_size for path in cache.rglob("*.incomplete")))
+        _wait_until(lambda: any(p.stat().st_size for p in incomplete(tmp_path / "hf")))
         (worker,) = _children(child.pid)
         os.kill(worker, signal.SIGKILL)
         outcome = json.loads(child.communicate()[0])
@@ -217,12 +217,12 @@ def test_a_killed_worker_is_told_and_its_leftover_can_be_removed(hub: Hub, tmp_p
     assert re.search(
         "was cut off: .*killed by signal 9; [12] files begin again", outcome["message"]
     )
-    left = [*(tmp_path / "hf").rglob("*.incomplete")]
+    left = incomplete(tmp_path / "hf")
     assert left
     names = tuple("/".join(path.parts[-3:]) for path in left)
     replies = ask(Delete(leftovers=names), Listener(lambda s: None))
     assert sum(reply.freed for reply in replies if isinstance(reply, Deleted)) > 0
-    assert not [*(tmp_path / "hf").rglob("*.incomplete")]
+    assert not incomplete(tmp_path / "hf")
     assert pull(need("org/slow")).code == ""
 
 
@@ -232,11 +232,11 @@ def test_a_worker_that_is_told_to_end_leaves_nothing(hub: Hub, tmp_path: Path) -
     hub.fault("org/slow", "model.safetensors", "stall", at=0.5)
     with _pulling("org/slow") as child:
         hub.wait_for("GET", repo="org/slow", host="cdn", sent=1)
-        assert [*(tmp_path / "hf").rglob("*.incomplete")]
+        _wait_until(lambda: bool(incomplete(tmp_path / "hf")))
         os.kill(*_children(child.pid), signal.SIGTERM)
         outcome = json.loads(child.communicate()[0])
     assert (outcome["code"], outcome["exit_code"]) == ("cut_short", 4)
-    assert not [*(tmp_path / "hf").rglob("*.incomplete")]
+    assert not incomplete(tmp_path / "hf")
 
 
 def test_what_is_on_its_way_when_another_file_fails_is_let_in(hub: Hub) -> None:

@@ -109,3 +109,9 @@ def exported(place: Place, *needs: Need, name: str = "bundle.tar") -> Path:
     path = place.folder.parent / name
     export(place.session(), needs or (NEED,), path, overwrite=False)
     return path
+
+
+def incomplete(home: Path, repo: str = "*/*") -> list[Path]:
+    """Downloads below an HF_HOME that are not over. Not every folder is looked into: the library
+    makes some that are gone a moment later."""
+    return [*home.glob(f"hub/models--{repo.replace('/', '--')}/blobs/*.incomplete")]
