@@ -3,6 +3,7 @@ held against the mounts that the engine reports."""
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.support.named import check_all
 from tests.support.names import hostile_names
 
 pytestmark = pytest.mark.docker
+FULL = bool(os.environ.get("CVL_TEST_FULL"))
 
 
 def test_every_name_works_as_input_output_working_folder_examples_folder_and_home(
@@ -23,7 +25,7 @@ def test_every_name_works_as_input_output_working_folder_examples_folder_and_hom
     assert cvl("run", "stub", "build").returncode == 0
     names = hostile_names()
     assert len(names) >= 200
-    check_all(engine, tmp_path, names)
+    check_all(engine, tmp_path, names if FULL else names[::2])
 
 
 @pytest.mark.parametrize("name", ["é" * 127 + "a", "a" * 251 + ".txt", "b" * 247 + "{seed}.x"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,13 +22,29 @@ from tests.support.processes import killed, python, said
 LEFT = "models--org--tiny/blobs/abc.12345678.incomplete"
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    with Hub(tmp_path / "served") as hub:
-        hub.push("org/tiny", TINY)
-        home = Home(tmp_path, hub)
-        home.example("mine")
+@pytest.fixture(scope="module")
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where org/tiny was pulled once, for all tests to have a copy of."""
+    folder = tmp_path_factory.mktemp("fetched")
+    with _served(folder) as home:
         home.data("pull", "mine")
+    return folder
+
+
+@pytest.fixture
+def home(fetched: Path, tmp_path: Path) -> Iterator[Home]:
+    for name in ("hf", "home"):
+        shutil.copytree(fetched / name, tmp_path / name, symlinks=True)
+    with _served(tmp_path) as home:
+        yield home
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[Home]:
+    with Hub(folder / "served") as hub:
+        hub.push("org/tiny", TINY)
+        home = Home(folder, hub)
+        home.example("mine")
         yield home
 
 

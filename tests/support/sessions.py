@@ -46,7 +46,7 @@ def sessions(target: str) -> list[Session]:
     own = {OWN: "faults"} if may_install() else {}
     if target == "faults":
         return [
-            Session("faults", ("tests/faults",), {**own, **FULL}),
+            Session("faults", ("tests/faults", NAMES), {**own, **FULL}),
             Session("state", STATE, FULL),
             Session("hub", (HUB,), FULL),
         ]
