@@ -16,6 +16,10 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 _PLAIN = re.compile(r"\w[\w.+-]{0,99}", re.ASCII)
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+_LEFT = re.compile(
+    r"blobs/(?:[^/]+\.incomplete|tmp_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"|refs/(?!.*\.\.).+\.[0-9a-f]{8}\.tmp"
+)
 RENAMED = {
     "runwayml/stable-diffusion-v1-5": "stable-diffusion-v1-5/stable-diffusion-v1-5",
     "runwayml/stable-diffusion-inpainting": "stable-diffusion-v1-5/stable-diffusion-inpainting",
@@ -127,6 +131,13 @@ def parse_lora(word: str) -> Lora:
 def is_plain_path(path: str) -> bool:
     """A path in a folder, and nowhere else: no `..`, nothing absolute, nothing hidden."""
     return bool(path) and all(_PLAIN.fullmatch(part) for part in path.split("/"))
+
+
+def is_leftover(path: str) -> bool:
+    """Of a file of a repo's folder in the hub cache: did a killed download leave it? What it had so
+    far, the empty file by which huggingface_hub learns the mode of new files, or a branch that was
+    not renamed yet."""
+    return _LEFT.fullmatch(path) is not None
 
 
 def is_pickled(path: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from huggingface_hub import scan_cache_dir
 from huggingface_hub.utils._cache_manager import CachedRepoInfo, DeleteCacheStrategy, HFCacheInfo
 
+from cvl.core.weights import is_leftover
 from cvl.hub.messages import Delete, Deleted, Reply
 
 
@@ -80,11 +81,16 @@ def _whole(cache: HFCacheInfo, path: Path) -> DeleteCacheStrategy:
 
 
 def _delete_leftovers(cache: HFCacheInfo, wanted: set[str]) -> int:
+    """The library knows those that hold bytes; the others it never removes."""
     freed = 0
     for item in cache.incomplete_files:
         if item.file_path.relative_to(_root(cache)).as_posix() in wanted:
             item.file_path.unlink(missing_ok=True)
             freed += item.size_on_disk
+    for name in wanted:
+        folder, _, path = name.partition("/")
+        if is_leftover(path):
+            (_root(cache) / folder / path).unlink(missing_ok=True)
     return freed
 
 

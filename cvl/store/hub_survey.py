@@ -11,20 +11,20 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from cvl.core.weights import is_leftover
 from cvl.store.disk import children
 
 KINDS = {"models--": "model", "datasets--": "dataset", "spaces--": "space"}
 SHARED = "blobs"
 """Folder of the cache itself with files that several repos have."""
-PARTIAL = ".incomplete"
 MOST_FILES = 100_000
 """Looked at per repo: the tree is not ours."""
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """What a download has so far, or left when it was killed. name: `REPO FOLDER/blobs/FILE`;
-    changed: epoch seconds."""
+    """What a download has so far, or left when it was killed. name: `REPO FOLDER/blobs/FILE`, or
+    `.../refs/FILE`; changed: epoch seconds."""
 
     name: str
     path: Path
@@ -67,8 +67,9 @@ class RepoOnDisk:
         root = self.path / "refs"
         for path in islice(root.rglob("*"), MOST_FILES):
             with contextlib.suppress(OSError, UnicodeDecodeError):
-                if path.is_file():
-                    found[path.relative_to(root).as_posix()] = path.read_text().strip()
+                name = path.relative_to(root).as_posix()
+                if path.is_file() and not is_leftover(f"refs/{name}"):
+                    found[name] = path.read_text().strip()
         return found
 
     def blobs_of(self, commit: str) -> dict[str, int]:
@@ -118,13 +119,22 @@ def _repo(folder: str, path: Path) -> RepoOnDisk:
             if not stat.S_ISREG(status.st_mode):
                 continue
             size += status.st_size
-            if entry.name.endswith(PARTIAL):
-                name = f"{folder}/{os.path.relpath(entry.path, path)}"
-                leftover = Leftover(name, Path(entry.path), status.st_size, status.st_mtime)
-                leftovers.append(leftover)
+            if (name := _leftover(entry, path)) is not None:
+                found = Leftover(
+                    f"{folder}/{name}", Path(entry.path), status.st_size, status.st_mtime
+                )
+                leftovers.append(found)
             elif "/refs/" not in entry.path and "/trees/" not in entry.path:
                 count += 1
     return RepoOnDisk(folder, path, size, count, shared, tuple(sorted(leftovers, key=_by_name)))
+
+
+def _leftover(entry: os.DirEntry[str], repo: Path) -> str | None:
+    """Its path in the repo's folder, when a killed download left it."""
+    if not entry.name.endswith((".incomplete", ".tmp")) and not entry.name.startswith("tmp_"):
+        return None  # of most files nothing more needs to be worked out
+    path = os.path.relpath(entry.path, repo)
+    return path if is_leftover(path) else None
 
 
 def _by_name(leftover: Leftover) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cvl.core.weights import is_leftover
 from tests.support.hub import Hub, tiny
 from tests.support.pulls import need, pull
 
@@ -72,7 +73,7 @@ def corrupt(cache: Path) -> list[Path]:
     """Blobs whose content is not what their name says."""
     known = {hashlib.sha256(data).hexdigest(): data for data in _contents()}
     known |= {hashlib.sha1(b"blob %d\0" % len(d) + d).hexdigest(): d for d in known.values()}
-    blobs = [path for path in cache.rglob("blobs/*") if not path.name.endswith(".incomplete")]
+    blobs = [path for path in cache.rglob("blobs/*") if not is_leftover(f"blobs/{path.name}")]
     return [path for path in blobs if known.get(path.name) != path.read_bytes()]
 
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -159,6 +160,26 @@ def test_leftovers_go_unless_they_are_young_or_open(home: Home) -> None:
     killed(writer)
     data = home.data("prune", "--yes")
     assert (names(data), data["freed"], left.exists()) == ([LEFT], 900, False)
+
+
+def test_what_a_kill_leaves_of_other_kinds_goes_too(home: Home) -> None:
+    """The empty file by which the library learns the mode of new ones, and a branch on its way; no
+    commit is kept for the sake of that."""
+    before, _ = moved(home)
+    forget_pins(home)
+    probe = home.repo("org/tiny") / "blobs" / f"tmp_{uuid.uuid4()}"
+    branch = home.repo("org/tiny") / "refs" / "main.0123abcd.tmp"
+    mine = home.repo("org/tiny") / "blobs" / "tmp_notes"
+    for path, text in ((probe, ""), (branch, before), (mine, "kept")):
+        path.write_text(text)
+    for path in (probe, branch, mine, *(home.repo("org/tiny") / "snapshots").iterdir()):
+        age(path)
+    data = home.data("prune", "--yes")
+    folder = "models--org--tiny"
+    assert set(names(data)) == {
+        f"{folder}/blobs/{probe.name}", f"{folder}/refs/{branch.name}", f"org/tiny@{before}",
+    }  # fmt: skip
+    assert not probe.exists() and not branch.exists() and mine.read_text() == "kept"
 
 
 def test_files_from_urls_go_when_no_example_names_them(home: Home) -> None:
