@@ -6,8 +6,6 @@ when it is told to end, it removes what it has of files that are not complete.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import signal
@@ -33,13 +31,12 @@ from cvl.hub.messages import (
     WhoAmI,
 )
 from cvl.hub.problems import named
+from cvl.hub.unfinished import Unfinished
 
 _LOCK = threading.Lock()
-PARTS = (".incomplete", ".part")
+UNFINISHED = Unfinished()
 PIECE = 1 << 20
 """What huggingface_hub writes at once, so what a break costs of a download that goes on."""
-F_GETPATH = 50
-"""macOS: the name of an open file."""
 Say = Callable[[Reply], None]
 
 
@@ -83,20 +80,9 @@ def _end_with_parent() -> None:
 
 
 def _leave() -> None:
-    """End now. Files that this process has open under names of incomplete ones are of its own: each
-    download has a name of its own."""
-    for descriptor in os.listdir("/dev/fd"):
-        with contextlib.suppress(OSError):
-            path = _name_of(int(descriptor))
-            if path.endswith(PARTS):
-                os.unlink(path)
+    """End now, and leave nothing."""
+    UNFINISHED.remove()
     os._exit(1)
-
-
-def _name_of(descriptor: int) -> str:
-    if sys.platform == "darwin":
-        return fcntl.fcntl(descriptor, F_GETPATH, bytes(1024)).rstrip(b"\0").decode()
-    return os.readlink(f"/proc/self/fd/{descriptor}")
 
 
 def _do(request: Request, say: Say) -> None:
@@ -133,6 +119,7 @@ def _connect(say: Say) -> Arriving:
 
     arriving = Arriving(say)
     constants.DOWNLOAD_CHUNK_SIZE = PIECE
+    UNFINISHED.remember()
     set_client_factory(lambda: Client(say, arriving.over_the_wire))
     return arriving
 

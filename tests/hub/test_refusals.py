@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -22,11 +23,13 @@ from cvl.ops.cancel import Cancel
 from cvl.ops.session import Session
 from cvl.ops.weights.needs import RepoNeed, UrlNeed
 from cvl.ops.weights.resolving import known
+from cvl.store.hub_survey import survey
 from tests.hub.conftest import FILES
 from tests.hub.weights import incomplete
 from tests.support.hub import BAD_TOKEN, GOOD_TOKEN, STRANGER_TOKEN, Hub, tiny
 from tests.support.pulls import Heard, need, pull
 
+FULL = bool(os.environ.get("CVL_TEST_FULL"))
 FILES_B = tiny.weights(20_000, 2)
 ROOT = Path(__file__).parent.parent.parent
 
@@ -226,17 +229,18 @@ def test_a_killed_worker_is_told_and_its_leftover_can_be_removed(hub: Hub, tmp_p
     assert pull(need("org/slow")).code == ""
 
 
-def test_a_worker_that_is_told_to_end_leaves_nothing(hub: Hub, tmp_path: Path) -> None:
-    """As by who ends all processes of a machine."""
-    hub.push("org/slow", FILES)
-    hub.fault("org/slow", "model.safetensors", "stall", at=0.5)
-    with _pulling("org/slow") as child:
-        hub.wait_for("GET", repo="org/slow", host="cdn", sent=1)
-        _wait_until(lambda: bool(incomplete(tmp_path / "hf")))
+@pytest.mark.parametrize("turn", range(20 if FULL else 2))
+def test_a_worker_that_is_told_to_end_leaves_nothing(hub: Hub, tmp_path: Path, turn: int) -> None:
+    """As by who ends all processes of a machine, whatever it is at."""
+    repo = f"org/slow{turn}"
+    hub.push(repo, FILES)
+    hub.fault(repo, "model.safetensors", "bandwidth", rate=200_000)
+    with _pulling(repo) as child:
+        hub.wait_for("GET", repo=repo, host="cdn", sent=random.Random(turn).randrange(1, 60_000))
         os.kill(*_children(child.pid), signal.SIGTERM)
         outcome = json.loads(child.communicate()[0])
     assert (outcome["code"], outcome["exit_code"]) == ("cut_short", 4)
-    assert not incomplete(tmp_path / "hf")
+    assert [repo.leftovers for repo in survey(tmp_path / "hf" / "hub")] == [()]
 
 
 def test_what_is_on_its_way_when_another_file_fails_is_let_in(hub: Hub) -> None:
