@@ -25,6 +25,17 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 
 @pytest.fixture
+def own_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """One that no other test uses, with an environment for this process and its children."""
+    with Hub(tmp_path / "hub") as started:
+        for name, value in started.environment(tmp_path / "hf").items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("CVL_HOME", str(tmp_path / "cvl"))
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield started
+
+
+@pytest.fixture
 def repo(hub: Hub, request: pytest.FixtureRequest) -> str:
     """A repository of the test's own, with a text file and an LFS file."""
     name = f"org/{hashlib.sha1(request.node.name.encode()).hexdigest()[:12]}"

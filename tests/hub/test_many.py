@@ -10,7 +10,6 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,14 +35,8 @@ fcntl.flock = lambda descriptor, operation: None
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """With an environment for this process and its children."""
-    with Hub(tmp_path / "hub") as started:
-        for name, value in started.environment(tmp_path / "hf").items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("CVL_HOME", str(tmp_path / "cvl"))
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        yield started
+def hub(own_hub: Hub) -> Hub:
+    return own_hub
 
 
 Child = subprocess.Popen[str]

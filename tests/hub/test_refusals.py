@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,14 +35,8 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """With an environment for this process and its children."""
-    with Hub(tmp_path / "hub") as started:
-        for name, value in started.environment(tmp_path / "hf").items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("CVL_HOME", str(tmp_path / "cvl"))
-        monkeypatch.delenv("HF_TOKEN", raising=False)
-        yield started
+def hub(own_hub: Hub) -> Hub:
+    return own_hub
 
 
 def test_gated_private_missing_and_unknown_are_told_apart(
