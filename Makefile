@@ -33,17 +33,24 @@ check: $(VENV)/ready-test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/hadolint examples/*/Dockerfile cvl/templates/*/Dockerfile
 	$(RUN) -m cvl.cli.schemas --check
 	$(RUN) -m pytest tests/test_architecture.py
 
 schemas: $(VENV)/ready-test
 	$(RUN) -m cvl.cli.schemas --write
 
+UV = $(abspath $(VENV))/bin/uv pip compile --quiet --universal --generate-hashes \
+  --only-binary :all: --no-header
+
+# Where there is torch, it and what it needs are a lock of their own: one layer for all images.
 locks: $(VENV)/ready
-	for example in examples/*/requirements.in; do \
-	  (cd $$(dirname $$example) && $(abspath $(VENV))/bin/uv pip compile --quiet --no-deps \
-	    --universal --python-version 3.10 --generate-hashes --only-binary :all: --no-header \
-	    requirements.in --output-file requirements.lock) || exit 1; \
+	for example in examples/*/requirements.in; do (cd $$(dirname $$example) && \
+	  if grep -q ^torch== requirements.in; then \
+	    grep ^torch== requirements.in | $(UV) --no-annotate --python-version 3.11 - -o torch.lock && \
+	    $(UV) --no-annotate --python-version 3.11 requirements.in -c torch.lock -o models.lock \
+	      $$(sed -nE 's/^([A-Za-z0-9_.-]+)==.*/--no-emit-package \1/p' torch.lock | sort -u); \
+	  else $(UV) --no-deps --python-version 3.10 requirements.in -o requirements.lock; fi) || exit 1; \
 	done
 
 bench: $(VENV)/ready-test

@@ -20,6 +20,7 @@ from cvl.core.manifest import (
 )
 from cvl.core.media import extensions_for
 from cvl.core.names import did_you_mean, is_identifier
+from cvl.core.pipeline_files import is_pipeline, variant_of
 from cvl.core.references import parse_reference
 from cvl.core.weights import REPO, is_plain_path, url_name
 from cvl.errors import InputError
@@ -116,6 +117,10 @@ def _check_weights(
             raise document.error((*at, "repo"), f"{weights.repo} is no input that names a repo")
     elif not REPO.fullmatch(weights.repo):
         raise document.error((*at, "repo"), f"{weights.repo!r} is no repo", "it is called ORG/NAME")
+    for index, pattern in enumerate(weights.files):
+        variant = parse_reference(variant_of(pattern)) if is_pipeline(pattern) else None
+        if variant is not None and (variant[0] != "inputs" or variant[1] not in manifest.inputs):
+            raise document.error((*at, "files", index), f"{pattern} names no input")
 
 
 def _check_output(document: Located, name: str, output: OutputSpec) -> None:

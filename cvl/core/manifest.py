@@ -185,6 +185,9 @@ class ModelManifest:
     weights: tuple[Weights, ...] = ()
     loras: bool = False
     """Takes `--lora`: the predictor finds them in ctx.loras."""
+    inside: tuple[Literal["diffusion"], ...] = ()
+    """Parts of cvl_inside that its predict.py uses and that can change a result: they are in its
+    step key."""
     resources: Resources = field(default_factory=Resources)
     offload: tuple[OffloadRung, ...] = ()
     dtypes: tuple[Literal["bf16", "fp16", "fp32"], ...] = ()

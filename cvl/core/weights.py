@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from cvl.core.manifest import Weights
+from cvl.core.pipeline_files import INDEX, is_pipeline, pipeline_files, variant_of
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -64,12 +65,26 @@ class Listing:
 
     def matching(self, patterns: Iterable[str]) -> dict[str, RepoFile]:
         """The files that patterns name; all of them when there are no patterns."""
-        wanted = [f"{pattern}*" if pattern.endswith("/") else pattern for pattern in patterns]
+        asked = tuple(patterns)
+        wanted = [f"{pattern}*" if pattern.endswith("/") else pattern for pattern in asked]
+        loaded: set[str] = set()
+        for pattern in filter(is_pipeline, asked):
+            loaded |= pipeline_files(self.files, variant_of(pattern))
         return {
             path: file
             for path, file in self.files.items()
-            if not wanted or any(fnmatchcase(path, pattern) for pattern in wanted)
+            if not wanted or path in loaded or any(fnmatchcase(path, pattern) for pattern in wanted)
         }
+
+    def lacks(self, patterns: Iterable[str]) -> str:
+        """Why patterns name none of the files."""
+        asked = tuple(patterns)
+        if not any(map(is_pipeline, asked)):
+            return f"has no file that matches {', '.join(asked)}"
+        if INDEX not in self.files:
+            return f"is no diffusers pipeline: it has no {INDEX}"
+        variants = {variant_of(pattern) for pattern in asked} - {""}
+        return f"has no weights of the variant {', '.join(sorted(variants))}"
 
 
 def total_size(files: Mapping[str, RepoFile]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from cvl.core.dtypes import resolve_dtype
@@ -125,7 +126,7 @@ def make_spec(
         network=manifest.network,
         secrets=manifest.secrets,
         cache=manifest.cache,
-        runtime=runtime_digest(),
+        runtime=runtime_digest(manifest.inside),
         limits=limits_for(session, manifest.resources, node.options.timeout_s),
         weights=weights,
     )
@@ -158,6 +159,13 @@ def limits_for(session: Session, needs: Resources, timeout_s: float | None) -> L
 
 
 @cache
-def runtime_digest() -> str:
-    """sha256 of the part of cvl_inside that can change results."""
-    return digest_of(inside_folder() / "runtime.py")
+def runtime_digest(parts: tuple[str, ...] = ()) -> str:
+    """sha256 of what of cvl_inside can change results: for everybody the settings of a run, and the
+    parts that the example uses."""
+    inside = inside_folder()
+    common = digest_of(inside / "runtime.py")
+    files = [file for part in parts for file in sorted((inside / part).glob("*.py"))]
+    if not files:
+        return common
+    lines = [f"{file.relative_to(inside)} {digest_of(file)}" for file in files]
+    return sha256("\n".join([common, *lines]).encode()).hexdigest()

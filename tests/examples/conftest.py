@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import environment_for, run_cvl
+from tests.examples.models import models, served
 from tests.support.engine import Engine
+
+__all__ = ["models", "served"]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = REPOSITORY / "examples"

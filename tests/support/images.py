@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,6 +24,16 @@ PYTHON_DOCKERFILE = f"""\
 FROM {DEBIAN}
 RUN apt-get update && apt-get install -y --no-install-recommends python3 \\
  && rm -rf /var/lib/apt/lists/* && ln -s python3 /usr/bin/python
+"""
+TORCH = "cvl-test/torch"
+TORCH_WHEEL = "torch==2.13.0"
+TORCH_DOCKERFILE = f"""\
+FROM {DEBIAN}
+RUN apt-get update \\
+ && apt-get install -y --no-install-recommends ffmpeg python3 python3-pip python3-venv \\
+ && rm -rf /var/lib/apt/lists/*
+COPY *.whl /wheels/
+RUN pip install --no-cache-dir --break-system-packages /wheels/*.whl && rm -r /wheels
 """
 
 
@@ -93,13 +104,27 @@ def _debootstrap(archive: Path) -> None:
         temporary.rename(archive)
 
 
+def ensure_torch(engine: Engine) -> str:
+    """A base image with torch for CPUs in it, which the examples' Dockerfiles keep; its name."""
+    if not _has(engine, TORCH):
+        with tempfile.TemporaryDirectory(prefix="cvl-torch-") as folder:
+            download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+            subprocess.run([*download, "--dest", folder, TORCH_WHEEL], check=True)
+            _build(engine, TORCH, TORCH_DOCKERFILE, folder)
+    return TORCH
+
+
 def _build_python(engine: Engine) -> None:
+    with tempfile.TemporaryDirectory(prefix="cvl-python-") as folder:
+        _build(engine, PYTHON, PYTHON_DOCKERFILE, folder)
+
+
+def _build(engine: Engine, tag: str, dockerfile: str, folder: str) -> None:
     from cvl.engine.build import find_client
 
-    with tempfile.TemporaryDirectory(prefix="cvl-python-") as folder:
-        (Path(folder) / "Dockerfile").write_text(PYTHON_DOCKERFILE)
-        command = [*find_client().command(), "--tag", PYTHON]
-        if engine.network:
-            command += ["--network", engine.network]
-        environment = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": engine.host}
-        subprocess.run([*command, folder], check=True, capture_output=True, env=environment)
+    (Path(folder) / "Dockerfile").write_text(dockerfile)
+    command = [*find_client().command(), "--tag", tag]
+    if engine.network:
+        command += ["--network", engine.network]
+    environment = {**os.environ, "DOCKER_BUILDKIT": "1", "DOCKER_HOST": engine.host}
+    subprocess.run([*command, folder], check=True, capture_output=True, env=environment)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvl.core.manifest import ModelManifest, Weights
+from cvl.core.pipeline_files import WORD as PIPELINE
+from cvl.core.pipeline_files import is_pipeline, variant_of
 from cvl.core.references import parse_reference
 from cvl.core.weights import REPO, known_as, url_name
 from cvl.errors import InputError
@@ -76,7 +78,17 @@ def _need(weights: Weights, values: Mapping[str, Any]) -> Need:
         raise InputError(
             f"{asked!r} is no repo of the Hugging Face hub", hint="it is called ORG/NAME"
         )
-    return RepoNeed(asked, known_as(asked), weights.revision, weights.files, weights.format)
+    patterns = tuple(_pattern(pattern, values) for pattern in weights.files)
+    return RepoNeed(asked, known_as(asked), weights.revision, patterns, weights.format)
+
+
+def _pattern(pattern: str, values: Mapping[str, Any]) -> str:
+    """With the variant that an input says; without one when it says none."""
+    reference = parse_reference(variant_of(pattern)) if is_pipeline(pattern) else None
+    if reference is None:
+        return pattern
+    variant = str(values.get(reference[1]) or "")
+    return f"{PIPELINE}:{variant}" if variant else PIPELINE
 
 
 def _repo(weights: Weights, values: Mapping[str, Any]) -> str:

@@ -26,6 +26,8 @@ class RepoFiles:
     need: RepoNeed
     commit: str
     wanted: dict[str, RepoFile]
+    lacks: str = ""
+    """Why nothing is wanted."""
 
     @property
     def identity(self) -> str:
@@ -68,10 +70,9 @@ def resolve_need(session: Session, need: RepoNeed) -> RepoFiles:
         with only_one(session, folder_of(need.repo), need.repo):
             # Who waited finds what the other was told, and means the same commit.
             found = known(session, need) or look_up(session, need)
-    if not found.wanted:
-        shown = ", ".join(need.patterns)
+    if found.lacks:
         raise WeightsError(
-            f"{need.repo} has no file that matches {shown}",
+            f"{need.repo} {found.lacks}",
             hint="see cvl models status, and the files of the weights in example.yaml",
             code="file_not_found",
         )
@@ -87,7 +88,7 @@ def known(session: Session, need: RepoNeed) -> RepoFiles | None:
     lock, pin = session.pins.of(need.repo), _pinning(need, listing)
     if pin(lock) != lock:
         session.pins.change(need.repo, pin)
-    return RepoFiles(need, listing.commit, listing.matching(need.patterns))
+    return _met_by(listing, need)
 
 
 def peek(session: Session, need: RepoNeed) -> RepoFiles | None:
@@ -96,7 +97,13 @@ def peek(session: Session, need: RepoNeed) -> RepoFiles | None:
     listing = _listing(session, need)
     if listing is None:
         return None
-    return RepoFiles(need, listing.commit, listing.matching(need.patterns))
+    return _met_by(listing, need)
+
+
+def _met_by(listing: Listing, need: RepoNeed) -> RepoFiles:
+    wanted = listing.matching(need.patterns)
+    lacks = "" if wanted else listing.lacks(need.patterns)
+    return RepoFiles(need, listing.commit, wanted, lacks)
 
 
 def _today(session: Session, need: RepoNeed) -> RepoNeed:
@@ -134,7 +141,7 @@ def look_up(session: Session, need: RepoNeed, *, pin: bool = True) -> RepoFiles:
     listing = Listing(need.repo, said.commit, said.files)
     if pin:
         session.pins.change(need.repo, _pinning(need, listing))
-    return RepoFiles(need, said.commit, listing.matching(need.patterns))
+    return _met_by(listing, need)
 
 
 def _pinning(need: RepoNeed, listing: Listing) -> Callable[[RepoLock], RepoLock]:

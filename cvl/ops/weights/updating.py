@@ -19,7 +19,7 @@ from cvl.ops.session import Session
 from cvl.ops.weights.alone import only_one
 from cvl.ops.weights.in_use import in_use
 from cvl.ops.weights.needs import RepoNeed
-from cvl.ops.weights.pulling import check_disk, fetch, some
+from cvl.ops.weights.pulling import check_disk, fetch
 from cvl.ops.weights.resolving import RepoFiles, listener, peek
 from cvl.store.hub_cache import folder_of, hub_folder
 from cvl.store.pins import Pin
@@ -138,10 +138,11 @@ def update(session: Session, need: RepoNeed) -> Comparison:
         found = _compared(session, need, pin, said)
         if found.state == "current":
             return found
-        wanted = Listing(need.repo, said.commit, said.files).matching(need.patterns)
+        listing = Listing(need.repo, said.commit, said.files)
+        wanted = listing.matching(need.patterns)
         if not wanted:
             raise WeightsError(
-                f"{need.repo} has no file that matches {some(need.patterns)} any more",
+                f"{need.repo} {listing.lacks(need.patterns)} any more",
                 hint="the pin stays where it is",
                 code="file_not_found",
             )

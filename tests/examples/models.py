@@ -1,0 +1,147 @@
+"""Examples that use torch, on a base image that has it for CPUs, with small checkpoints of random
+weights from a hub of the tests' own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import environment_for
+from tests.support import images
+from tests.support.checkpoints.calls import IMAGE, Call
+from tests.support.engine import Engine
+from tests.support.hub import Hub
+from tests.support.people import needs_root
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLES = REPOSITORY / "examples"
+SUPPORT = REPOSITORY / "tests" / "support"
+SAMPLE = EXAMPLES / "portrait" / "samples" / "portrait.jpg"
+GONE = "http://127.0.0.1:9"
+"""Nobody answers there."""
+
+
+@dataclass(frozen=True)
+class Models:
+    """A cvl on that base and that hub; every call has a folder of its own."""
+
+    environment: dict[str, str]
+    folder: Path
+    hub: Hub
+
+    def __call__(self, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """`cvl ...` to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", "cvl", *words], env={**self.environment, **more},
+            cwd=self.folder, capture_output=True, text=True, timeout=280, check=False,
+        )  # fmt: skip
+
+    def run(self, example: str, *words: str, **more: str) -> dict[str, Any]:
+        """The data of a run that ends well."""
+        result = self("run", example, "predict", "--json", *words, **more)
+        assert result.returncode == 0, result.stdout + result.stderr
+        data: dict[str, Any] = json.loads(result.stdout)["data"]
+        return data
+
+    def fails(self, example: str, *words: str) -> tuple[int, str, str]:
+        """(exit code, message, hint) of a run that does not, and publishes nothing."""
+        before = sorted(self.folder.iterdir())
+        result = self("run", example, "predict", "--json", *words)
+        error = json.loads(result.stdout)["error"]
+        assert "Traceback" not in error["message"] + error["hint"]
+        assert sorted(self.folder.iterdir()) == before
+        return result.returncode, error["message"], error["hint"]
+
+    def at(self, folder: Path) -> Models:
+        return replace(self, folder=folder)
+
+
+@pytest.fixture(scope="session")
+def served(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Models]:
+    """Checkpoints are made in an image of the examples themselves: it has what they are made
+    with."""
+    needs_root()
+    folder = tmp_path_factory.mktemp("models")
+    environment = {
+        **environment_for(engine, folder / "home"),
+        "CVL_EXAMPLES": str(EXAMPLES),
+        "CVL_BASE_IMAGE": images.ensure_torch(engine),
+    }
+    build = [sys.executable, "-m", "cvl", "run", "text_to_video", "build", "--json"]
+    built = subprocess.run(build, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    (image,) = json.loads(built.stdout)["data"]["images"]
+    make_checkpoints(engine, image["image"], folder / "checkpoints")
+    with Hub(folder / "served") as hub:
+        for repo in sorted((folder / "checkpoints").glob("*/*")):
+            hub.push(f"{repo.parent.name}/{repo.name}", repo)
+        yield Models({**environment, **hub.environment(folder / "hf")}, folder, hub)
+
+
+def make_checkpoints(engine: Engine, image: str, folder: Path) -> None:
+    folder.mkdir()
+    engine.docker(
+        "run", "--rm", "--network", "none", "--entrypoint", "python",
+        "--volume", f"{SUPPORT}:/support:ro", "--volume", f"{folder}:/made",
+        "--workdir", "/support",
+        image, "-m", "checkpoints", "all", "--output", "/made",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def models(served: Models, tmp_path: Path) -> Models:
+    return served.at(tmp_path)
+
+
+def words_for(repo: str, call: Call) -> list[str]:
+    """Of the command line, for the call that a table has for a repo."""
+    given = dict(call.arguments)
+    words = ["--model", repo, "--steps", str(given.pop("num_inference_steps"))]
+    width, height = given.pop("width", None), given.pop("height", None)
+    if width and height:
+        words += ["--size", f"{width}x{height}"]
+    for name, option in (("num_frames", "frames"), ("prompt", "prompt")):
+        if name in given:
+            words += [f"--{option}", str(given.pop(name))]
+    if "negative_prompt" in given:
+        words += ["--negative-prompt", given.pop("negative_prompt")]
+    if call.starts_from == IMAGE:
+        words += ["--image", str(SAMPLE)]
+    if call.adapter:
+        words += ["--motion-adapter", call.adapter]
+    return [*words, "--options", json.dumps(given)] if given else words
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Of the first video stream, after all of it was decoded."""
+
+    frames: int
+    fps: float
+    width: int
+    height: int
+    audio: bool
+
+
+def probe(path: Path) -> Probed:
+    """Decodes every frame; fails for a file that does not."""
+    entries = "stream=codec_type,width,height,nb_read_frames,r_frame_rate"
+    told = subprocess.run(
+        ["ffprobe", "-v", "error", "-count_frames", "-show_entries", entries, "-of", "json",
+         str(path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stderr == ""
+    streams = json.loads(told.stdout)["streams"]
+    video = next(stream for stream in streams if stream["codec_type"] == "video")
+    up, down = map(int, video["r_frame_rate"].split("/"))
+    return Probed(
+        int(video["nb_read_frames"]), up / down, video["width"], video["height"], len(streams) > 1
+    )
