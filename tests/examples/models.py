@@ -50,10 +50,10 @@ class Models:
         data: dict[str, Any] = json.loads(result.stdout)["data"]
         return data
 
-    def fails(self, example: str, *words: str) -> tuple[int, str, str]:
+    def fails(self, example: str, *words: str, **more: str) -> tuple[int, str, str]:
         """(exit code, message, hint) of a run that does not, and publishes nothing."""
         before = sorted(self.folder.iterdir())
-        result = self("run", example, "predict", "--json", *words)
+        result = self("run", example, "predict", "--json", *words, **more)
         error = json.loads(result.stdout)["error"]
         assert "Traceback" not in error["message"] + error["hint"]
         assert sorted(self.folder.iterdir()) == before
