@@ -185,7 +185,7 @@ class ModelManifest:
     weights: tuple[Weights, ...] = ()
     loras: bool = False
     """Takes `--lora`: the predictor finds them in ctx.loras."""
-    inside: tuple[Literal["diffusion"], ...] = ()
+    inside: tuple[Literal["avatar", "diffusion"], ...] = ()
     """Parts of cvl_inside that its predict.py uses and that can change a result: they are in its
     step key."""
     resources: Resources = field(default_factory=Resources)
