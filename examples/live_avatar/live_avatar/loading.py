@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from .dit import FLOAT32_PARTS, AvatarTransformer
 from .fp8 import Float8Linear, use_float8
-from .lora import Lora
+from .lora import ALPHA, Lora
 from .sizes import Sizes
 
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
@@ -31,6 +31,7 @@ def load_transformer(
     folder: Path,
     lora: Path | None = None,
     *,
+    lora_alpha: float = ALPHA,
     dtype: torch.dtype = torch.bfloat16,
     device: torch.device | str = "cpu",
     float8: bool = False,
@@ -46,7 +47,7 @@ def load_transformer(
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     files = json.loads((folder / INDEX).read_text())["weight_map"]
     _same_names(set(files), set(shapes), "the checkpoint")
-    change = Lora(lora) if lora else None
+    change = Lora(lora, lora_alpha) if lora else None
     if change:
         _known_names(change.weights, set(shapes))
     if float8:
