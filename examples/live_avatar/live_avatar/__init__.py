@@ -1,4 +1,4 @@
-"""LiveAvatar: talking video of any length from a picture and sound, block by block.
+"""LiveAvatar: a portrait speaks, block by block, for as long as there is speech.
 
-Read `generation.py` first, then `dit.py` and `cache.py`.
+Wan2.2-S2V-14B with LiveAvatar's LoRA, written anew for the official checkpoints.
 """

@@ -1,0 +1,28 @@
+"""Weights in files that torch pickled: read without running anything, tensors and no code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def load_pickled(
+    build: Callable[[], Network], path: str | Path, dtype: torch.dtype, device: torch.device | str
+) -> Network:
+    """The network that `build` makes, with the weights at `path`, to compute with.
+
+    The file is mapped into memory and its tensors become the parameters: nothing is initialised
+    first, and each tensor is read once, on its way to `device`. Raises RuntimeError, with the
+    names, when the file has other tensors than the network.
+    """
+    with torch.device("meta"):
+        network = build()
+    tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    network.load_state_dict(tensors, strict=True, assign=True)
+    return network.to(device=device, dtype=dtype).eval().requires_grad_(False)
