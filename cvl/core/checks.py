@@ -95,6 +95,12 @@ def _check_model(manifest: ModelManifest, document: Located) -> None:
         _check_output(document, name, output)
     for index, weights in enumerate(manifest.weights):
         _check_weights(manifest, document, ("weights", index), weights)
+    for index, rung in enumerate(manifest.offload):
+        for name in rung.vram_gb_for:
+            if name not in manifest.inputs:
+                raise document.error(
+                    ("offload", index, "vram_gb_for"), f"there is no input {name!r}"
+                )
     if manifest.resources.gpu == "required" and manifest.resources.gpus < 1:
         raise document.error(("resources", "gpus"), "a required GPU cannot be fewer than one")
 

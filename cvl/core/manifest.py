@@ -149,6 +149,8 @@ class OffloadRung:
     mode: str
     vram_gb: float = 0
     exact: bool = True
+    vram_gb_for: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What it needs with other values of an input than the default: `{size: {"384*256": 40}}`."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cvl.core.dtypes import AUTO, resolve_dtype
 from cvl.core.graph import order, used_by
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
-from cvl.core.offload import choose
+from cvl.core.offload import choose, for_values
 from cvl.core.plain import to_plain
 from cvl.core.references import parse_reference
 from cvl.errors import GpuError
@@ -96,7 +96,7 @@ def _plan(catalog: Catalog, checked: Checked) -> tuple[list[dict[str, Any]], lis
     for step in steps:
         model = catalog.find(step["example"]).manifest
         assert isinstance(model, ModelManifest)
-        step.update(_placed(session, model, options))
+        step.update(_placed(session, model, step["inputs"], options))
         planned = planned_weights(session, model, step["inputs"], options)
         step["weights"] = [to_plain(weights) for weights in planned]
         shown[step["step"]] = [planned_line(weights) for weights in planned]
@@ -158,11 +158,14 @@ def _model(
     }
 
 
-def _placed(session: Session, manifest: ModelManifest, options: Options) -> dict[str, Any]:
+def _placed(
+    session: Session, manifest: ModelManifest, values: Mapping[str, Any], options: Options
+) -> dict[str, Any]:
     """Where the step would begin now; what earlier runs taught of its memory is not looked at."""
     try:
         gpus = choose_gpus(session, manifest, options.gpus)
-        rung = choose(manifest.offload, options.offload, gpus.free_vram_gb)
+        rungs = for_values(manifest.offload, values)
+        rung = choose(rungs, options.offload, gpus.free_vram_gb)
     except GpuError as error:
         return {"device": None, "offload": "", "dtype": "", "missing": error.message}
     dtype = resolve_dtype(manifest.dtypes, options.dtype, gpus.device, gpus.arch)
