@@ -1,4 +1,1 @@
-"""LiveAvatar: talking video of any length from a picture and sound, block by block.
-
-Read `generation.py` first, then `dit.py` and `cache.py`.
-"""
+"""LiveAvatar: a portrait that speaks, made block by block as long as there is sound."""

@@ -8,7 +8,7 @@ from itertools import islice
 import case
 import pytest
 import torch
-from checkpoints import live_bytes, small_model
+from checkpoints import counting, small_model
 from live_avatar.cache import Caches, CacheSizes, place_of
 from live_avatar.conditions import Distances, reference_frame
 from live_avatar.generation import Conditions, generate
@@ -64,8 +64,7 @@ def test_two_steps_share_the_conditions_and_nothing_else() -> None:
     """Their rings never overlap each other nor the conditions."""
     shared = set(range(SIZES.ring, SIZES.ring + SIZES.conditions))
     written = [
-        {s for b in range(8) for s in range(100)[place_of(step, b, SIZES).write]}
-        for step in (0, 1)
+        {s for b in range(8) for s in range(100)[place_of(step, b, SIZES).write]} for step in (0, 1)
     ]
     assert not written[0] & written[1]
     assert not (written[0] | written[1]) & shared
@@ -81,9 +80,7 @@ def test_caches_take_the_memory_that_is_said() -> None:
     )  # fmt: skip
     caches = Caches(sizes, torch.bfloat16, "meta")
     token = 2 * real.layers * real.dim * 2
-    assert caches.nbytes == token * (
-        4 * sizes.ring + 2 * sizes.conditions + grid.frame_tokens // 2
-    )
+    assert caches.nbytes == token * (4 * sizes.ring + 2 * sizes.conditions + grid.frame_tokens // 2)
     assert 46.2e9 < caches.nbytes < 46.4e9
 
 
@@ -92,8 +89,8 @@ def test_a_block_does_not_hear_what_comes_later() -> None:
     one, other = case.audio(6), case.audio(6)
     other[:, 4 * 12 :] += 1
     ours, theirs = video(one), video(other)
-    assert all(torch.equal(a, b) for a, b in zip(ours[:4], theirs[:4]))
-    assert all((a - b).abs().max() > 1e-3 for a, b in zip(ours[4:], theirs[4:]))
+    assert all(torch.equal(a, b) for a, b in zip(ours[:4], theirs[:4], strict=True))
+    assert all((a - b).abs().max() > 1e-3 for a, b in zip(ours[4:], theirs[4:], strict=True))
 
 
 def test_a_block_is_given_out_before_the_next_sound_is_asked_for() -> None:
@@ -111,22 +108,25 @@ def test_a_block_is_given_out_before_the_next_sound_is_asked_for() -> None:
 
 
 def test_memory_is_flat_from_2_blocks_to_50() -> None:
-    """All tensors that are alive, counted while a block is being made and after it."""
+    """All tensors that are alive, counted in the midst of every step and after every block."""
     model, within, after = small_model(), [], []
-    model.head.register_forward_hook(lambda *_: within.append(live_bytes()))
     endless = islice(iter(lambda: case.audio(1), None), 50)
-    for _ in generate(model, conditions(), endless, seed=1):
-        after.append(live_bytes())
+    with counting() as alive:
+        model.head.register_forward_hook(lambda *_: within.append(alive()))
+        for _ in generate(model, conditions(), endless, seed=1):
+            after.append(alive())
     assert len(after) == 50
-    assert set(after[1:]) == {after[1]}
-    assert set(within[4 * 4 :]) == {within[4 * 4]}
+    assert set(after[2:]) == {after[1]}
+    steps_of_one, steps_of_last = within[4:8], within[-4:]
+    assert steps_of_last == steps_of_one
+    assert max(within) == max(within[:8])
 
 
 def test_same_seed_same_latents_and_other_seed_others() -> None:
     """Noise and distances are both of the seed."""
     sound = case.audio(2)
     first, again, other = video(sound), video(sound), video(sound, seed=8)
-    assert all(torch.equal(a, b) for a, b in zip(first, again))
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert (first[0] - other[0]).abs().max() > 0.1
 
 
@@ -143,7 +143,7 @@ def test_the_reference_stands_still_and_then_moves_along() -> None:
     assert reference_frame(0, 4) == 30
     assert reference_frame(26, 4) == 30
     assert reference_frame(27, 4) == 31
-    for block, distance in zip(range(2000), Distances(1)):
+    for block, distance in enumerate(islice(Distances(1), 2000)):
         assert 4 <= reference_frame(3 * block, distance) - 3 * block <= 30
 
 

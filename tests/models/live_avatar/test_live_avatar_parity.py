@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import islice
 from pathlib import Path
 
 import case
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import small_model, written
+from filling import filled
 from live_avatar.cache import place_of
 from live_avatar.conditions import Distances, starting_rotation
 from live_avatar.dit import AvatarTransformer, sinusoid
@@ -20,8 +22,6 @@ from live_avatar.loading import load_transformer
 from live_avatar.rope import Rotary, joined, rotate
 from live_avatar.sizes import Grid, Sizes
 from live_avatar.timeline import audio_blocks
-
-from filling import filled
 
 GRID = Grid(case.HEIGHT, case.WIDTH)
 
@@ -125,9 +125,7 @@ def test_two_clips_agree_from_a_checkpoint_with_lora_poses_and_adaptive_sink(
     tmp_path: Path,
 ) -> None:
     """Upstream merges through peft and takes the made frame after the first clip."""
-    model = load_transformer(
-        *written(tmp_path), lora_alpha=case.LORA_ALPHA, dtype=torch.float32
-    )
+    model = load_transformer(*written(tmp_path), lora_alpha=case.LORA_ALPHA, dtype=torch.float32)
     poses = [case.pose(c)[:, 3 * b : 3 * b + 3] for c in range(2) for b in range(4)]
     made = generate(
         model, conditions(), audio_blocks(case.audio()), seed=1, noise=noise,
@@ -160,7 +158,7 @@ def test_float8_quantizes_the_same_layers_to_the_same_numbers() -> None:
 
 def test_distances_are_upstreams() -> None:
     """Between 4 and 30, both included, each of them drawn; decided by the seed."""
-    drawn = [d for d, _ in zip(Distances(3), range(2000))]
+    drawn = list(islice(Distances(3), 2000))
     assert set(drawn) == set(range(4, 31))
-    assert drawn == [d for d, _ in zip(Distances(3), range(2000))]
-    assert drawn != [d for d, _ in zip(Distances(4), range(2000))]
+    assert drawn == list(islice(Distances(3), 2000))
+    assert drawn != list(islice(Distances(4), 2000))
