@@ -62,7 +62,7 @@ class TemporalEncoder(nn.Module):
         return whole, torch.cat([local, padding], 1)
 
     def _compressed(self, x: Tensor) -> Tensor:
-        """[n, dim / 4, frames] to [n, latents, dim]; a norm over channels after each convolution."""
+        """[n, dim / 4, frames] to [n, latents, dim], with a norm after each convolution."""
         x = self.conv2(_normed(x))
         x = self.conv3(_normed(x))
         return _normed(x).transpose(1, 2)

@@ -14,10 +14,7 @@ from .dit import AvatarTransformer
 
 
 def compile_parts(model: AvatarTransformer, backend: str = "inductor") -> None:
-    """Compile what runs in every step; it happens at the first call (a minute or so on a GPU).
-
-    The prefill has another shape and runs once; its half of the block is left as it is.
-    """
+    """Compile what runs in every step; it happens in the first one, once for all layers."""
     for block in model.blocks:
         block.begin_turned = torch.compile(block.begin_turned, dynamic=False, backend=backend)
         block.finish = torch.compile(block.finish, dynamic=False, backend=backend)

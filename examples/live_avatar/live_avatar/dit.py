@@ -33,7 +33,7 @@ Exchange = Callable[[int, Tensor, KeyValue], Tensor]
 
 
 class Moment(NamedTuple):
-    """One noise level: `embedding` [1, 1, dim] for the head, `modulation` [1, 6, dim] for blocks."""
+    """A noise level: `embedding` [1, 1, dim] for the head, `modulation` [1, 6, dim] for blocks."""
 
     embedding: Tensor
     modulation: Tensor

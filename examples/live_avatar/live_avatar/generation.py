@@ -95,13 +95,15 @@ class BlockMaker:
             turned = rotate(query, rotation)
             return self.caches.hold_conditions(layer, upright, rotation, turned)
 
-        self._model.prefill(
-            self._moved(conditions.reference),
-            self._moved(conditions.motion),
-            self._clean,
-            self._text,
-            exchange,
-        )
+        # It has a shape of its own and runs once: compiling it would cost more than it takes.
+        with torch.compiler.set_stance("force_eager"):
+            self._model.prefill(
+                self._moved(conditions.reference),
+                self._moved(conditions.motion),
+                self._clean,
+                self._text,
+                exchange,
+            )
 
     @torch.no_grad()
     def make(

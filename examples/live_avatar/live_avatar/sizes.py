@@ -90,7 +90,7 @@ class Grid:
     def __post_init__(self) -> None:
         if self.height % 8 or self.width % 8 or min(self.height, self.width) < 8:
             raise ValueError(
-                f"latents of {self.height}x{self.width}: the picture's sides must be multiples of 64"
+                f"{8 * self.height}x{8 * self.width}: a picture's sides must be multiples of 64"
             )
 
     @property

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import case
 import torch
+from filling import fill
 from live_avatar.dit import AvatarTransformer
 from live_avatar.loading import INDEX
 from live_avatar.sizes import Sizes
 from safetensors.torch import save_file
 from torch import nn
-
-from filling import fill
 
 CHANGED = (".q", ".k", ".v", ".o", ".ffn.0", ".ffn.2")
 """Layers that LiveAvatar's LoRA changes."""
@@ -49,13 +51,20 @@ def changed_layers(model: nn.Module) -> dict[str, tuple[int, int]]:
     }
 
 
-def live_bytes() -> int:
-    """Memory of all tensors that there are, each storage once."""
-    import gc
+@contextmanager
+def counting() -> Iterator[Callable[[], int]]:
+    """Gives the memory of all tensors made since that are alive, each storage once."""
+    gc.collect()
+    gc.freeze()
 
-    storages = {
-        t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
-        for t in gc.get_objects()
-        if isinstance(t, torch.Tensor)
-    }
-    return sum(storages.values())
+    def alive() -> int:
+        gc.collect()
+        storages = {
+            t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()
+            for t in gc.get_objects()
+            if issubclass(type(t), torch.Tensor) and not t.is_meta
+        }
+        return sum(storages.values())
+
+    yield alive
+    gc.unfreeze()

@@ -146,7 +146,9 @@ def positions(model: Any) -> dict[str, np.ndarray]:
     for moved in (0, 45):
         grids = network.rollout_grid_sizes(model.rope_cache["grid_sizes"], moved)
         angles = network.rope_precompute(conditions, grids, freqs)
-        made[f"conditions_{moved}"] = network.causal_rope_apply_cond(conditions, None, angles)[:, ::5]
+        made[f"conditions_{moved}"] = network.causal_rope_apply_cond(conditions, None, angles)[
+            :, ::5
+        ]
     return arrays(**made)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import islice
 from pathlib import Path
 
 import case
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import small_model, written
+from filling import filled
 from live_avatar.cache import place_of
 from live_avatar.conditions import Distances, starting_rotation
 from live_avatar.dit import AvatarTransformer, sinusoid
@@ -20,8 +22,6 @@ from live_avatar.loading import load_transformer
 from live_avatar.rope import Rotary, joined, rotate
 from live_avatar.sizes import Grid, Sizes
 from live_avatar.timeline import audio_blocks
-
-from filling import filled
 
 GRID = Grid(case.HEIGHT, case.WIDTH)
 
@@ -98,7 +98,7 @@ def test_float32_rotation_agrees_with_complex_float64(first: int) -> None:
     x = filled("rotated", (1, 3 * case.TOKENS, 2, 128))
     turned = rotate(x, Rotary(128, GRID, "cpu").frames(range(first, first + 3)))
     kept = turned[:, :: case.TOKENS // 4]
-    assert apart(kept, golden("rope")[f"frames_{first}"]) <= 1e-6 * 5
+    assert apart(kept, golden("rope")[f"frames_{first}"]) <= 1e-6
 
 
 @pytest.mark.parametrize("moved", [0, 45])
@@ -109,7 +109,7 @@ def test_conditions_turn_as_upstream_turns_them(moved: int) -> None:
     rest = type(start)(*(part[case.TOKENS :] for part in start))
     x = filled("conditions", (1, 5 * case.TOKENS // 2, 2, 128))
     turned = rotate(x, joined(rotary.frames([30 + moved]), rest))
-    assert apart(turned[:, ::5], golden("rope")[f"conditions_{moved}"]) <= 1e-6 * 5
+    assert apart(turned[:, ::5], golden("rope")[f"conditions_{moved}"]) <= 1e-6
 
 
 def test_two_clips_agree_with_upstreams_pipeline() -> None:
@@ -118,23 +118,21 @@ def test_two_clips_agree_with_upstreams_pipeline() -> None:
         small_model(), conditions(), audio_blocks(case.audio()), seed=1, noise=noise,
         distances=case.DISTANCES,
     )  # fmt: skip
-    assert apart(torch.cat(list(made), 1), golden("generation")["latents"]) <= 1e-3 / 2
+    assert apart(torch.cat(list(made), 1), golden("generation")["latents"]) <= 1e-4
 
 
 def test_two_clips_agree_from_a_checkpoint_with_lora_poses_and_adaptive_sink(
     tmp_path: Path,
 ) -> None:
     """Upstream merges through peft and takes the made frame after the first clip."""
-    model = load_transformer(
-        *written(tmp_path), lora_alpha=case.LORA_ALPHA, dtype=torch.float32
-    )
+    model = load_transformer(*written(tmp_path), lora_alpha=case.LORA_ALPHA, dtype=torch.float32)
     poses = [case.pose(c)[:, 3 * b : 3 * b + 3] for c in range(2) for b in range(4)]
     made = generate(
         model, conditions(), audio_blocks(case.audio()), seed=1, noise=noise,
         distances=case.DISTANCES, poses=poses, adaptive_sink=True,
     )  # fmt: skip
     latents = torch.cat(list(made), 1)[:, :, :, ::2]
-    assert apart(latents, golden("adaptive")["latents"]) <= 1e-3 / 2
+    assert apart(latents, golden("adaptive")["latents"]) <= 1e-4
 
 
 def test_names_and_shapes_are_the_official_ones() -> None:
@@ -160,7 +158,7 @@ def test_float8_quantizes_the_same_layers_to_the_same_numbers() -> None:
 
 def test_distances_are_upstreams() -> None:
     """Between 4 and 30, both included, each of them drawn; decided by the seed."""
-    drawn = [d for d, _ in zip(Distances(3), range(2000))]
+    drawn = list(islice(Distances(3), 2000))
     assert set(drawn) == set(range(4, 31))
-    assert drawn == [d for d, _ in zip(Distances(3), range(2000))]
-    assert drawn != [d for d, _ in zip(Distances(4), range(2000))]
+    assert drawn == list(islice(Distances(3), 2000))
+    assert drawn != list(islice(Distances(4), 2000))
