@@ -19,7 +19,9 @@ def filled(name: str, shape: Iterable[int], scale: float = 1.0) -> torch.Tensor:
     """Numbers evenly spread with mean 0 and deviation `scale`, float32, decided by the name."""
     shape = tuple(shape)
     with np.errstate(over="ignore"):
-        z = np.arange(math.prod(shape), dtype=np.uint64) + np.uint64(zlib.crc32(name.encode()) << 32)
+        z = np.arange(math.prod(shape), dtype=np.uint64) + np.uint64(
+            zlib.crc32(name.encode()) << 32
+        )
         z = z * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
