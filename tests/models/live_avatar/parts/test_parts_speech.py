@@ -117,7 +117,7 @@ def test_other_sound_is_converted(tmp_path: Path) -> None:
         samples = read_sound(tmp_path / name)
         assert abs(len(samples) - 16000) < 1700  # MP3 adds what its frames need
         middle = samples[4000:12000]
-        assert np.abs(middle - expected[4000:12000]).max() < 0.01, name
+        assert np.abs(middle - expected[4000:12000]).max() < 0.02, name
 
 
 def test_what_no_video_can_be_made_of(tmp_path: Path) -> None:
