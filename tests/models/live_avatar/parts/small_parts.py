@@ -13,9 +13,10 @@ from torch import Tensor
 
 HERE = Path(__file__).resolve()
 MODELS, TESTS = HERE.parents[2], HERE.parents[3]
-sys.path[:0] = [str(MODELS), str(TESTS / "support"), str(TESTS.parent / "examples/live_avatar")]
+sys.path[:0] = [str(MODELS), str(TESTS.parent / "examples/live_avatar")]
+sys.path.append(str(TESTS / "support/checkpoints"))
 
-from checkpoints import avatar  # noqa: E402
+import avatar  # noqa: E402
 from filling import filled  # noqa: E402
 
 GOLDEN = HERE.parent / "golden"
