@@ -101,7 +101,10 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 @pytest.mark.parametrize("path", python_files("examples"), ids=short)
 def test_examples_do_not_know_cvl(path: Path) -> None:
-    assert {module.partition(".")[0] for module in all_imports(path)} & {"cvl", "examples"} == set()
+    """Nor each other: a package that is imported from within itself is the example's own."""
+    own = ".".join(path.relative_to(ROOT).parts[:2])
+    others = {module for module in all_imports(path) if not module.startswith(f"{own}.")}
+    assert {module.partition(".")[0] for module in others} & {"cvl", "examples"} == set()
 
 
 @pytest.mark.parametrize("path", CVL, ids=short)

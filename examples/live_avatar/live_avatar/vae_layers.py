@@ -36,13 +36,16 @@ class CausalConv(nn.Conv3d):
         return super().forward(video)
 
 
+def blank(video: Tensor, channels: int, frames: int) -> Tensor:
+    """Room for as many frames of as many channels, in the layout of `video`."""
+    last = video.is_contiguous(memory_format=torch.channels_last_3d)
+    shape = (video.shape[0], channels, frames, *video.shape[3:])
+    layout = torch.channels_last_3d if last else torch.contiguous_format
+    return torch.empty(shape, dtype=video.dtype, device=video.device, memory_format=layout)
+
+
 def zeros_before(video: Tensor, frames: int) -> Tensor:
-    """As many black frames, in the layout of `video`."""
-    batch, channels, _, rows, columns = video.shape
-    zeros = video.new_zeros(batch, channels, frames, rows, columns)
-    if video.is_contiguous(memory_format=torch.channels_last_3d):
-        return zeros.to(memory_format=torch.channels_last_3d)
-    return zeros
+    return blank(video, video.shape[1], frames).zero_()
 
 
 def kept(video: Tensor, frames: int) -> Tensor:
@@ -165,8 +168,10 @@ class Double(nn.Module):
 
     def _twice(self, video: Tensor, past: Past) -> Tensor:
         """Each frame's channels become those of two frames, one after the other."""
-        pairs = self.time_conv(video, past).unflatten(1, (2, video.shape[1]))
-        return pairs.transpose(1, 2).transpose(2, 3).flatten(2, 3)
+        first, second = self.time_conv(video, past).chunk(2, dim=1)
+        twice = blank(first, first.shape[1], first.shape[2] * 2)
+        twice[:, :, 0::2], twice[:, :, 1::2] = first, second
+        return twice
 
 
 def run(layers: nn.Module | list[nn.Module], video: Tensor, past: Past) -> Tensor:
