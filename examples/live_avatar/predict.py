@@ -34,6 +34,11 @@ class LiveAvatar(Predictor):
             check_face(ctx, picture)
         portrait = sized(picture, options["size"])
         plan = planned(speech.seconds, options)
+        if plan.seconds < speech.seconds - 1 / FPS:
+            ctx.warning(
+                f"{plan.seconds:.1f} s of {speech.seconds:.1f} s are shown, as --num-clips"
+                f" {options['num_clips']} says"
+            )
         if self.studio is None:
             self.studio = Studio(files(ctx), setting(ctx, options))
         film = self.studio.film(portrait, options["prompt"], speech.samples, plan, ctx.seed)
@@ -56,10 +61,10 @@ def sized(picture: Image.Image, size: str) -> Image.Image:
 def planned(seconds: float, options: Mapping[str, Any]) -> Plan:
     """Raises InputError where a clip is not made of whole blocks."""
     if options["infer_frames"] % BLOCK_FRAMES:
-        raise InputError(f"--infer-frames is a multiple of {BLOCK_FRAMES}", "48 is what was trained")
-    return plan_for(
-        seconds, options["infer_frames"], options["num_clips"], options["sample_steps"]
-    )
+        raise InputError(
+            f"--infer-frames is a multiple of {BLOCK_FRAMES}", "48 is what was trained"
+        )
+    return plan_for(seconds, options["infer_frames"], options["num_clips"], options["sample_steps"])
 
 
 def files(ctx: Any) -> Files:

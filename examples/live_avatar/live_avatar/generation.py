@@ -63,7 +63,12 @@ class BlockMaker:
     """
 
     def __init__(
-        self, model: AvatarTransformer, grid: Grid, steps: int = STEPS, graphs: bool = False
+        self,
+        model: AvatarTransformer,
+        grid: Grid,
+        steps: int = STEPS,
+        graphs: bool = False,
+        clip_blocks: int = CLIP_BLOCKS,
     ) -> None:
         self._model = model
         self._rotary = Rotary(model.sizes.head_dim, grid, model.device)
@@ -74,7 +79,7 @@ class BlockMaker:
             block=BLOCK_LATENTS * grid.frame_tokens,
             reference=grid.frame_tokens,
             motion=motion_tokens(grid),
-            window=CLIP_BLOCKS,
+            window=clip_blocks,
             steps=steps,
         )
         self.caches = Caches(self._sizes, model.dtype, model.device)
@@ -155,6 +160,7 @@ def generate(
     poses: Iterable[Tensor] | None = None,
     adaptive_sink: bool = False,
     graphs: bool = False,
+    clip_blocks: int = CLIP_BLOCKS,
 ) -> Iterator[Tensor]:
     """The latents [channels, 3, height, width] of each block, for as long as there is audio.
 
@@ -162,16 +168,18 @@ def generate(
     asked for the next only when that is begun. `noise`, `distances` and `poses` are of the seed
     and none where they are not given. `adaptive_sink` puts the first frame that was made in the
     reference's place after the first clip, which keeps long videos nearer to themselves.
+    `clip_blocks` is how many blocks attention looks back on, the block itself among them.
     """
     grid = conditions.grid
-    noise = noise or ClipNoise(seed, model.sizes.latent_channels, grid.height, grid.width)
+    shape = (model.sizes.latent_channels, clip_blocks * BLOCK_LATENTS, grid.height, grid.width)
+    noise = noise or ClipNoise(seed, shape)
     distance = iter(distances if distances is not None else Distances(seed))
     pose = iter(poses if poses is not None else ())
-    maker = BlockMaker(model, grid, steps, graphs)
+    maker = BlockMaker(model, grid, steps, graphs, clip_blocks)
     maker.start(conditions)
     made_first = conditions.reference
     for block, heard in enumerate(audio):
-        if adaptive_sink and block == CLIP_BLOCKS:
+        if adaptive_sink and block == clip_blocks:
             maker.start(Conditions(made_first, conditions.motion, conditions.text))
         latents = maker.make(block, noise(block), heard, next(distance), next(pose, None))
         if block == 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,16 +13,20 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def load_pickled(
-    build: Callable[[], Network], path: str | Path, dtype: torch.dtype, device: torch.device | str
+    build: Callable[[Mapping[str, torch.Size]], Network],
+    path: str | Path,
+    dtype: torch.dtype,
+    device: torch.device | str,
 ) -> Network:
-    """The network that `build` makes, with the weights at `path`, to compute with.
+    """The network that `build` makes for tensors of these shapes, with the weights at `path`, to
+    compute with.
 
     The file is mapped into memory and its tensors become the parameters: nothing is initialised
     first, and each tensor is read once, on its way to `device`. Raises RuntimeError, with the
     names, when the file has other tensors than the network.
     """
-    with torch.device("meta"):
-        network = build()
     tensors = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    with torch.device("meta"):
+        network = build({name: tensor.shape for name, tensor in tensors.items()})
     network.load_state_dict(tensors, strict=True, assign=True)
     return network.to(device=device, dtype=dtype).eval().requires_grad_(False)

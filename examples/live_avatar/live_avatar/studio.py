@@ -1,8 +1,8 @@
 """Where a video is made: the networks in their places, and one film after the other.
 
-    studio = Studio(Files(base, lora), Setting(device="cuda", dtype=torch.bfloat16))
-    for frames in studio.film(portrait, prompt, samples, plan, seed=42):
-        ...  # uint8 [frames, rows, columns, 3], as they come
+studio = Studio(Files(base, lora), Setting(device="cuda", dtype=torch.bfloat16))
+for frames in studio.film(portrait, prompt, samples, plan, seed=42):
+    ...  # uint8 [frames, rows, columns, 3], as they come
 """
 
 from __future__ import annotations
@@ -78,9 +78,7 @@ class Plan:
 def plan_for(seconds: float, infer_frames: int, num_clips: int, steps: int) -> Plan:
     """All of a speech, or as much of it as `num_clips` clips of `infer_frames` hold."""
     most = num_clips * infer_frames - DROPPED_FRAMES
-    return Plan(
-        min(math.ceil(round(seconds * FPS, 3)), most), infer_frames // BLOCK_FRAMES, steps
-    )
+    return Plan(min(math.ceil(round(seconds * FPS, 3)), most), infer_frames // BLOCK_FRAMES, steps)
 
 
 class Studio:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,22 @@ class TextEncoderSizes:
     layers: int = 24
     buckets: int = 32
     farthest: int = 128
+
+    @classmethod
+    def of(cls, shapes: Mapping[str, torch.Size]) -> TextEncoderSizes:
+        """Of the tensors in a checkpoint, which has no configuration beside it. Raises KeyError
+        for one of another kind."""
+        vocabulary, width = shapes["token_embedding.weight"]
+        buckets, heads = shapes["blocks.0.pos_embedding.embedding.weight"]
+        return cls(
+            vocabulary=vocabulary,
+            width=width,
+            attention=shapes["blocks.0.attn.q.weight"][0],
+            hidden=shapes["blocks.0.ffn.fc1.weight"][0],
+            heads=heads,
+            layers=sum(name.endswith(".attn.q.weight") for name in shapes),
+            buckets=buckets,
+        )
 
 
 OFFICIAL = TextEncoderSizes()
@@ -139,12 +156,14 @@ class Distances(nn.Module):
 
 def load_text_encoder(
     path: str | Path,
-    sizes: TextEncoderSizes = OFFICIAL,
     *,
     dtype: torch.dtype = torch.bfloat16,
     device: torch.device | str = "cpu",
 ) -> TextEncoder:
-    return load_pickled(lambda: TextEncoder(sizes), path, dtype, device)
+    """The encoder in models_t5_umt5-xxl-enc-bf16.pth, of the sizes that its tensors have."""
+    return load_pickled(
+        lambda shapes: TextEncoder(TextEncoderSizes.of(shapes)), path, dtype, device
+    )
 
 
 class Prompts:

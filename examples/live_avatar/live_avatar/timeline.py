@@ -52,15 +52,15 @@ class ClipNoise:
     that a seed means the same on every device.
     """
 
-    def __init__(self, seed: int, channels: int, height: int, width: int) -> None:
-        self._seed = seed
-        self._shape = (channels, CLIP_BLOCKS * BLOCK_LATENTS, height, width)
+    def __init__(self, seed: int, shape: tuple[int, int, int, int]) -> None:
+        """`shape` [channels, latent frames of a clip, height, width]."""
+        self._seed, self._shape = seed, shape
         self._clip = -1
         self._noise = torch.empty(0)
 
     def __call__(self, block: int) -> Tensor:
         """The noise that a block starts from, float32 on the CPU."""
-        clip, place = divmod(block, CLIP_BLOCKS)
+        clip, place = divmod(block, self._shape[1] // BLOCK_LATENTS)
         if clip != self._clip:
             generator = torch.Generator().manual_seed(self._seed + clip)
             self._noise = torch.randn(self._shape, generator=generator)

@@ -7,6 +7,8 @@ grow with its length.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +39,25 @@ class VideoAutoencoderSizes:
     widths: tuple[int, ...] = (1, 2, 4, 4)
     blocks: int = 2
     in_time: tuple[bool, ...] = (False, True, True)
+
+    @classmethod
+    def of(cls, shapes: Mapping[str, torch.Size]) -> VideoAutoencoderSizes:
+        """Of the tensors in a checkpoint, which has no configuration beside it. Raises KeyError
+        for one of another kind."""
+        base, latent = shapes["encoder.conv1.weight"][0], shapes["conv2.weight"][0]
+        levels: list[list[int]] = [[]]
+        in_time: list[bool] = []
+        for place in itertools.count():
+            layer = f"encoder.downsamples.{place}"
+            if f"{layer}.residual.6.weight" in shapes:
+                levels[-1].append(shapes[f"{layer}.residual.6.weight"][0] // base)
+            elif f"{layer}.resample.1.weight" in shapes:
+                levels.append([])
+                in_time.append(f"{layer}.time_conv.weight" in shapes)
+            else:
+                break
+        widths = tuple(level[-1] for level in levels)
+        return cls(base, latent, widths, len(levels[0]), tuple(in_time))
 
 
 OFFICIAL = VideoAutoencoderSizes()
@@ -116,15 +137,16 @@ class VideoDecoding:
 
 def load_vae(
     path: str | Path,
-    sizes: VideoAutoencoderSizes = OFFICIAL,
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     channels_last: bool = False,
 ) -> VideoAutoencoder:
-    """The autoencoder in Wan2.1_VAE.pth. `channels_last` is the layout in which GPUs convolve half
-    precision faster; the numbers are the same."""
-    vae = load_pickled(lambda: VideoAutoencoder(sizes), path, dtype, device)
+    """The autoencoder in Wan2.1_VAE.pth, of the sizes that its tensors have. `channels_last` is the
+    layout in which GPUs convolve half precision faster; the numbers are the same."""
+    vae = load_pickled(
+        lambda shapes: VideoAutoencoder(VideoAutoencoderSizes.of(shapes)), path, dtype, device
+    )
     if channels_last:
         use_channels_last(vae)
     return vae

@@ -132,7 +132,7 @@ def test_same_seed_same_latents_and_other_seed_others() -> None:
 
 def test_noise_of_a_clip_is_of_seed_and_clip() -> None:
     """As upstream draws it: twelve latent frames at once; blocks may be asked for in any order."""
-    noise = ClipNoise(5, 16, 8, 16)
+    noise = ClipNoise(5, (16, 12, 8, 16))
     clip = torch.randn(16, 12, 8, 16, generator=torch.Generator().manual_seed(6))
     assert torch.equal(noise(7), clip[:, 9:])
     assert torch.equal(noise(4), clip[:, :3])
