@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -40,12 +41,15 @@ def load_transformer(
 
     Raises CheckpointError where a name is missing, unknown, or of another shape.
     """
-    sizes = Sizes.from_config(json.loads((folder / "config.json").read_text()))
+    files = json.loads((folder / INDEX).read_text())["weight_map"]
+    sizes = replace(
+        Sizes.from_config(json.loads((folder / "config.json").read_text())),
+        text_dim=_text_dim(folder, files),
+    )
     with torch.device("meta"):
         model = AvatarTransformer(sizes)
     model.requires_grad_(False).eval()
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    files = json.loads((folder / INDEX).read_text())["weight_map"]
     _same_names(set(files), set(shapes), "the checkpoint")
     change = Lora(lora, lora_alpha) if lora else None
     if change:
@@ -60,6 +64,15 @@ def load_transformer(
         merged = change.merged(name, tensor) if change else tensor
         put(model, name, merged.to(torch.float32 if name.startswith(FLOAT32_PARTS) else dtype))
     return model
+
+
+def _text_dim(folder: Path, files: dict[str, str]) -> int:
+    """What the configuration does not say: how wide the text's embedding is."""
+    name = "text_embedding.0.weight"
+    if name not in files:
+        raise CheckpointError(f"the checkpoint has no {name}")
+    with safe_open(str(folder / files[name]), framework="pt") as opened:
+        return int(opened.get_slice(name).get_shape()[1])
 
 
 def put(model: nn.Module, name: str, tensor: Tensor) -> None:
