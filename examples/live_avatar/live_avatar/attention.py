@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .norms import RMSNorm
+from live_avatar.norms import RMSNorm
 
 
 class KeyValue(NamedTuple):

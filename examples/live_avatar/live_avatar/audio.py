@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import Attention, KeyValue, attend
-from .norms import modulated
-from .sizes import Sizes
+from live_avatar.attention import Attention, KeyValue, attend
+from live_avatar.norms import modulated
+from live_avatar.sizes import Sizes
 
 ADALN_EPS = 1e-5
 ENCODER_EPS = 1e-6

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .attention import KeyValue, attend
-from .rope import Rotation, rotate
+from live_avatar.attention import KeyValue, attend
+from live_avatar.rope import Rotation, rotate
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import torch
 
-from .audio import listen
-from .dit import AvatarTransformer
+from live_avatar.audio import listen
+from live_avatar.dit import AvatarTransformer
 
 
 def compile_parts(model: AvatarTransformer, backend: str = "inductor") -> None:

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .rope import Rotary, Rotation, joined
-from .sizes import Grid
+from live_avatar.rope import Rotary, Rotation, joined
+from live_avatar.sizes import Grid
 
 REFERENCE_FRAME = 30
 """Where the reference stands in time at the start: ahead of all that is made."""

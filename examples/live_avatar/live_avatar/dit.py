@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import Attention, KeyValue, attend
-from .audio import AudioInjector, CausalAudioEncoder, Heard
-from .conditions import FramePacker, tokens_of
-from .norms import modulated
-from .rope import Rotation, rotate
-from .sizes import Sizes
+from live_avatar.attention import Attention, KeyValue, attend
+from live_avatar.audio import AudioInjector, CausalAudioEncoder, Heard
+from live_avatar.conditions import FramePacker, tokens_of
+from live_avatar.norms import modulated
+from live_avatar.rope import Rotation, rotate
+from live_avatar.sizes import Sizes
 
 FLOAT32_PARTS = ("time_embedding", "time_projection", "casual_audio_encoder", "head")
 """Small networks that compute in float32 whatever the checkpoint's dtype, as in training."""
@@ -132,8 +132,8 @@ class AvatarTransformer(nn.Module):
 
     def moment(self, timestep: float) -> Moment:
         """What all blocks are told of a noise level; there are only five, so this is kept."""
-        t = torch.tensor([timestep], dtype=torch.float32, device=self.device)
-        embedding = self.time_embedding(sinusoid(self.sizes.time_dim, t))
+        waves = sinusoid(self.sizes.time_dim, torch.tensor([timestep]))
+        embedding = self.time_embedding(waves.to(self.device))
         modulation = self.time_projection(embedding).unflatten(1, (6, -1))
         return Moment(embedding.unsqueeze(1), modulation)
 
@@ -203,8 +203,8 @@ class AvatarTransformer(nn.Module):
 def sinusoid(size: int, positions: Tensor) -> Tensor:
     """Cosines and sines of positions [n]: float32 [n, size], the angles in float64."""
     half = torch.arange(size // 2, dtype=torch.float64)
-    angles = torch.outer(positions.double().cpu(), 10000.0 ** -(half / (size // 2)))
-    return torch.cat([angles.cos(), angles.sin()], 1).float().to(positions.device)
+    angles = torch.outer(positions.double(), 10000.0 ** -(half / (size // 2)))
+    return torch.cat([angles.cos(), angles.sin()], 1).float()
 
 
 def unpatched(x: Tensor, lattice: tuple[int, ...]) -> Tensor:

@@ -15,16 +15,16 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor
 
-from .attention import KeyValue, attend
-from .audio import Heard
-from .cache import Caches, CacheSizes, Place, place_of
-from .conditions import Distances, motion_tokens, reference_frame, starting_rotation
-from .dit import AvatarTransformer
-from .graphs import Graphs
-from .rope import Rotary, Rotation, rotate
-from .schedule import euler, sigmas, timesteps
-from .sizes import Grid
-from .timeline import BLOCK_LATENTS, CLIP_BLOCKS, ClipNoise
+from live_avatar.attention import KeyValue, attend
+from live_avatar.audio import Heard
+from live_avatar.cache import Caches, CacheSizes, Place, place_of
+from live_avatar.conditions import Distances, motion_tokens, reference_frame, starting_rotation
+from live_avatar.dit import AvatarTransformer
+from live_avatar.graphs import Graphs
+from live_avatar.rope import Rotary, Rotation, rotate
+from live_avatar.schedule import euler, sigmas, timesteps
+from live_avatar.sizes import Grid
+from live_avatar.timeline import BLOCK_LATENTS, CLIP_BLOCKS, ClipNoise
 
 STEPS = 4
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from .cache import Place
+from live_avatar.cache import Place
 
 Velocity = Callable[[int, Place, Tensor, Any], Tensor]
 

@@ -16,10 +16,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from .dit import FLOAT32_PARTS, AvatarTransformer
-from .fp8 import Float8Linear, use_float8
-from .lora import ALPHA, Lora
-from .sizes import Sizes
+from live_avatar.dit import FLOAT32_PARTS, AvatarTransformer
+from live_avatar.fp8 import Float8Linear, use_float8
+from live_avatar.lora import ALPHA, Lora
+from live_avatar.sizes import Sizes
 
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
 

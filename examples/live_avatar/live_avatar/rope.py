@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .sizes import Grid
+from live_avatar.sizes import Grid
 
 BASE = 10000.0
 
