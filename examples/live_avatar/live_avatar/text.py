@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from .pickles import load_pickled
+from .pickles import Tensors, load_pickled
 
 LONGEST = 512
 """Tokens of a prompt, its end included; what is longer is cut."""
@@ -139,12 +139,24 @@ class Distances(nn.Module):
 
 def load_text_encoder(
     path: str | Path,
-    sizes: TextEncoderSizes = OFFICIAL,
     *,
     dtype: torch.dtype = torch.bfloat16,
     device: torch.device | str = "cpu",
 ) -> TextEncoder:
-    return load_pickled(lambda: TextEncoder(sizes), path, dtype, device)
+    """The encoder in models_t5_umt5-xxl-enc-bf16.pth, or a file like it of other sizes."""
+    return load_pickled(lambda tensors: TextEncoder(sizes_of(tensors)), path, dtype, device)
+
+
+def sizes_of(tensors: Tensors) -> TextEncoderSizes:
+    """As the weights show them. Raises KeyError for those of another model."""
+    vocabulary, width = tensors["token_embedding.weight"].shape
+    buckets, heads = tensors["blocks.0.pos_embedding.embedding.weight"].shape
+    return TextEncoderSizes(
+        vocabulary=vocabulary, width=width, heads=heads, buckets=buckets,
+        attention=tensors["blocks.0.attn.q.weight"].shape[0],
+        hidden=tensors["blocks.0.ffn.fc1.weight"].shape[0],
+        layers=sum(name.endswith(".attn.q.weight") for name in tensors),
+    )  # fmt: skip
 
 
 class Prompts:

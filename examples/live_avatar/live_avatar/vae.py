@@ -7,13 +7,14 @@ grow with its length.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from .pickles import load_pickled
+from .pickles import Tensors, load_pickled
 from .vae_layers import CausalConv, Decoder, Encoder, Past
 
 MEAN = (
@@ -116,18 +117,35 @@ class VideoDecoding:
 
 def load_vae(
     path: str | Path,
-    sizes: VideoAutoencoderSizes = OFFICIAL,
     *,
     dtype: torch.dtype = torch.float32,
     device: torch.device | str = "cpu",
     channels_last: bool = False,
 ) -> VideoAutoencoder:
-    """The autoencoder in Wan2.1_VAE.pth. `channels_last` is the layout in which GPUs convolve half
-    precision faster; the numbers are the same."""
-    vae = load_pickled(lambda: VideoAutoencoder(sizes), path, dtype, device)
+    """The autoencoder in Wan2.1_VAE.pth, or a file like it of other sizes. `channels_last` is the
+    layout in which GPUs convolve half precision faster; the numbers are the same."""
+    vae = load_pickled(lambda tensors: VideoAutoencoder(sizes_of(tensors)), path, dtype, device)
     if channels_last:
         use_channels_last(vae)
     return vae
+
+
+def sizes_of(tensors: Tensors) -> VideoAutoencoderSizes:
+    """As the weights show them. Raises KeyError for those of another model."""
+    base = tensors["encoder.conv1.weight"].shape[0]
+    levels: list[list[int]] = [[]]
+    in_time = []
+    for place in itertools.count():
+        name = f"encoder.downsamples.{place}"
+        if f"{name}.resample.1.weight" in tensors:
+            in_time.append(f"{name}.time_conv.weight" in tensors)
+            levels.append([])
+        elif f"{name}.residual.2.weight" in tensors:
+            levels[-1].append(tensors[f"{name}.residual.2.weight"].shape[0] // base)
+        else:
+            break
+    latent, widths = tensors["conv2.weight"].shape[0], tuple(level[-1] for level in levels)
+    return VideoAutoencoderSizes(base, latent, widths, len(levels[0]), tuple(in_time))
 
 
 def use_channels_last(vae: VideoAutoencoder) -> None:
