@@ -144,7 +144,19 @@ def test_what_no_video_can_be_made_of(tmp_path: Path) -> None:
     for name in ("text.wav", "missing.wav"):
         with pytest.raises(ValueError, match="no sound track"):
             read_sound(tmp_path / name)
-    command = "ffmpeg -v error -f f32le -ar 16000 -i pipe:0 -c:a pcm_f32le".split()
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-f",
+        "f32le",
+        "-ar",
+        "16000",
+        "-i",
+        "pipe:0",
+        "-c:a",
+        "pcm_f32le",
+    ]
     broken = np.full(16000, np.nan, "<f4").tobytes()
     subprocess.run([*command, str(tmp_path / "broken.wav")], input=broken, check=True)
     with pytest.raises(ValueError, match="no numbers"):

@@ -155,6 +155,21 @@ def channels_last(video: torch.Tensor) -> bool:
     return video.is_contiguous(memory_format=torch.channels_last_3d)
 
 
+def test_the_decoder_compiles_whole_and_once_for_all_later_blocks(path: Path) -> None:
+    vae, graphs = load_vae(path), []
+
+    def count(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        graphs.append(graph)
+        return graph.forward
+
+    whole = vae.decode(small_parts.latents())
+    vae.decoder = torch.compile(vae.decoder, fullgraph=True, backend=count)
+    stream = VideoDecoding(vae)
+    pieces = [stream(piece) for piece in small_parts.latents().split([1, 2, 2, 2], 2)]
+    assert apart(torch.cat(pieces, 2), whole) <= 1e-5
+    assert len(graphs) == 2
+
+
 def test_bfloat16_is_close(vae: VideoAutoencoder, path: Path) -> None:
     half = load_vae(path, dtype=torch.bfloat16)
     made = half.decode(small_parts.latents())
