@@ -26,6 +26,8 @@ def read_sound(path: str | Path, ffmpeg: str = "ffmpeg") -> np.ndarray:
         decoded.seek(0)
         samples = np.fromfile(decoded, dtype="<f4")
     check_length(len(samples) / RATE)
+    if not np.isfinite(samples).all():
+        raise ValueError("The sound has samples that are no numbers.")
     return samples.astype(np.float32, copy=False)
 
 

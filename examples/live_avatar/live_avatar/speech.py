@@ -19,8 +19,8 @@ HEARD_PER_S = 50
 """Vectors that wav2vec 2.0 makes of a second, by its stride; by its edges, one or two fewer."""
 STEPS_PER_S = 30
 """Rate at which the model was taught to take them: frames then choose the nearest step."""
-AT_ONCE = 3000
-"""Vectors that the convolutions make in one go: what they need for a minute is under 1 GB."""
+AT_ONCE = 1500
+"""Vectors that the convolutions make in one go: what they need for half a minute is under 1 GB."""
 
 
 class Speech:

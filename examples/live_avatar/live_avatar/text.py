@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from .pickles import load_pickled
+from .pickles import Tensors, load_pickled
 
 LONGEST = 512
 """Tokens of a prompt, its end included; what is longer is cut."""
@@ -33,22 +32,6 @@ class TextEncoderSizes:
     layers: int = 24
     buckets: int = 32
     farthest: int = 128
-
-    @classmethod
-    def of(cls, shapes: Mapping[str, torch.Size]) -> TextEncoderSizes:
-        """Of the tensors in a checkpoint, which has no configuration beside it. Raises KeyError
-        for one of another kind."""
-        vocabulary, width = shapes["token_embedding.weight"]
-        buckets, heads = shapes["blocks.0.pos_embedding.embedding.weight"]
-        return cls(
-            vocabulary=vocabulary,
-            width=width,
-            attention=shapes["blocks.0.attn.q.weight"][0],
-            hidden=shapes["blocks.0.ffn.fc1.weight"][0],
-            heads=heads,
-            layers=sum(name.endswith(".attn.q.weight") for name in shapes),
-            buckets=buckets,
-        )
 
 
 OFFICIAL = TextEncoderSizes()
@@ -160,10 +143,20 @@ def load_text_encoder(
     dtype: torch.dtype = torch.bfloat16,
     device: torch.device | str = "cpu",
 ) -> TextEncoder:
-    """The encoder in models_t5_umt5-xxl-enc-bf16.pth, of the sizes that its tensors have."""
-    return load_pickled(
-        lambda shapes: TextEncoder(TextEncoderSizes.of(shapes)), path, dtype, device
-    )
+    """The encoder in models_t5_umt5-xxl-enc-bf16.pth, or a file like it of other sizes."""
+    return load_pickled(lambda tensors: TextEncoder(sizes_of(tensors)), path, dtype, device)
+
+
+def sizes_of(tensors: Tensors) -> TextEncoderSizes:
+    """As the weights show them. Raises KeyError for those of another model."""
+    vocabulary, width = tensors["token_embedding.weight"].shape
+    buckets, heads = tensors["blocks.0.pos_embedding.embedding.weight"].shape
+    return TextEncoderSizes(
+        vocabulary=vocabulary, width=width, heads=heads, buckets=buckets,
+        attention=tensors["blocks.0.attn.q.weight"].shape[0],
+        hidden=tensors["blocks.0.ffn.fc1.weight"].shape[0],
+        layers=sum(name.endswith(".attn.q.weight") for name in tensors),
+    )  # fmt: skip
 
 
 class Prompts:

@@ -8,14 +8,13 @@ grow with its length.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from .pickles import load_pickled
+from .pickles import Tensors, load_pickled
 from .vae_layers import CausalConv, Decoder, Encoder, Past
 
 MEAN = (
@@ -39,25 +38,6 @@ class VideoAutoencoderSizes:
     widths: tuple[int, ...] = (1, 2, 4, 4)
     blocks: int = 2
     in_time: tuple[bool, ...] = (False, True, True)
-
-    @classmethod
-    def of(cls, shapes: Mapping[str, torch.Size]) -> VideoAutoencoderSizes:
-        """Of the tensors in a checkpoint, which has no configuration beside it. Raises KeyError
-        for one of another kind."""
-        base, latent = shapes["encoder.conv1.weight"][0], shapes["conv2.weight"][0]
-        levels: list[list[int]] = [[]]
-        in_time: list[bool] = []
-        for place in itertools.count():
-            layer = f"encoder.downsamples.{place}"
-            if f"{layer}.residual.6.weight" in shapes:
-                levels[-1].append(shapes[f"{layer}.residual.6.weight"][0] // base)
-            elif f"{layer}.resample.1.weight" in shapes:
-                levels.append([])
-                in_time.append(f"{layer}.time_conv.weight" in shapes)
-            else:
-                break
-        widths = tuple(level[-1] for level in levels)
-        return cls(base, latent, widths, len(levels[0]), tuple(in_time))
 
 
 OFFICIAL = VideoAutoencoderSizes()
@@ -142,14 +122,30 @@ def load_vae(
     device: torch.device | str = "cpu",
     channels_last: bool = False,
 ) -> VideoAutoencoder:
-    """The autoencoder in Wan2.1_VAE.pth, of the sizes that its tensors have. `channels_last` is the
+    """The autoencoder in Wan2.1_VAE.pth, or a file like it of other sizes. `channels_last` is the
     layout in which GPUs convolve half precision faster; the numbers are the same."""
-    vae = load_pickled(
-        lambda shapes: VideoAutoencoder(VideoAutoencoderSizes.of(shapes)), path, dtype, device
-    )
+    vae = load_pickled(lambda tensors: VideoAutoencoder(sizes_of(tensors)), path, dtype, device)
     if channels_last:
         use_channels_last(vae)
     return vae
+
+
+def sizes_of(tensors: Tensors) -> VideoAutoencoderSizes:
+    """As the weights show them. Raises KeyError for those of another model."""
+    base = tensors["encoder.conv1.weight"].shape[0]
+    levels: list[list[int]] = [[]]
+    in_time = []
+    for place in itertools.count():
+        name = f"encoder.downsamples.{place}"
+        if f"{name}.resample.1.weight" in tensors:
+            in_time.append(f"{name}.time_conv.weight" in tensors)
+            levels.append([])
+        elif f"{name}.residual.2.weight" in tensors:
+            levels[-1].append(tensors[f"{name}.residual.2.weight"].shape[0] // base)
+        else:
+            break
+    latent, widths = tensors["conv2.weight"].shape[0], tuple(level[-1] for level in levels)
+    return VideoAutoencoderSizes(base, latent, widths, len(levels[0]), tuple(in_time))
 
 
 def use_channels_last(vae: VideoAutoencoder) -> None:

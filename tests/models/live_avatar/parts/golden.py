@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import small_parts
 import torch
+from transformers import Wav2Vec2ForCTC
 
 COMMIT = "9c2c38de1715e553127b42c82cb959f756b02595"
 WAN = "liveavatar.models.wan.wan_2_2"
@@ -157,6 +158,8 @@ def speech(checkpoint: Path) -> dict[str, Any]:
         made[f"clips_{seconds}"] = clips
         made[f"heard_{seconds}"] = thinned(chosen)
     made["steps"], made["frames"] = buckets(encoder)
+    with torch.device("meta"):
+        made["names"] = small_parts.shapes(Wav2Vec2ForCTC(small_parts.real_speech_config()))
     return made
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import Wav2Vec2Config
 
 HERE = Path(__file__).resolve()
 MODELS, TESTS = HERE.parents[2], HERE.parents[3]
@@ -50,6 +51,14 @@ def shapes(network: torch.nn.Module) -> list[str]:
     """`name: 1, 2, 3` of each tensor of the state dict."""
     state = network.state_dict().items()
     return sorted(f"{name}: {', '.join(map(str, tensor.shape))}" for name, tensor in state)
+
+
+def real_speech_config() -> Wav2Vec2Config:
+    """Of wav2vec2-large-xlsr-53-english."""
+    return Wav2Vec2Config(
+        hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096,
+        conv_bias=True, feat_extract_norm="layer", do_stable_layer_norm=True, vocab_size=33,
+    )  # fmt: skip
 
 
 def video() -> Tensor:

@@ -13,6 +13,9 @@ import torch
 from live_avatar import speech as module
 from live_avatar.sound import LONGEST_S, check_length, read_sound
 from live_avatar.speech import Speech, step_of_frames
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from transformers import Wav2Vec2ForCTC
 
 GOLDEN = np.load(small_parts.GOLDEN / "speech.npz")
 
@@ -27,6 +30,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def speech(folder: Path) -> Speech:
     return Speech(folder)
+
+
+def test_real_names_and_shapes() -> None:
+    """Of transformers 5, as of the version that upstream has."""
+    with torch.device("meta"):
+        real = Wav2Vec2ForCTC(small_parts.real_speech_config())
+    assert small_parts.shapes(real) == GOLDEN["names"].tolist()
+
+
+def test_weights_by_their_older_names(folder: Path) -> None:
+    """The file has weight_g and weight_v, as from before torch had parametrisations."""
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        names = set(file.keys())
+    convolution = "wav2vec2.encoder.pos_conv_embed.conv"
+    assert {f"{convolution}.weight_g", f"{convolution}.weight_v"} < names
 
 
 def thinned(features: torch.Tensor) -> torch.Tensor:
@@ -76,8 +94,6 @@ def test_silence_is_heard_as_silence(speech: Speech) -> None:
 
 
 def test_other_weights_are_refused_by_their_names(folder: Path, tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     tensors = load_file(folder / "model.safetensors")
@@ -128,6 +144,23 @@ def test_what_no_video_can_be_made_of(tmp_path: Path) -> None:
     for name in ("text.wav", "missing.wav"):
         with pytest.raises(ValueError, match="no sound track"):
             read_sound(tmp_path / name)
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-f",
+        "f32le",
+        "-ar",
+        "16000",
+        "-i",
+        "pipe:0",
+        "-c:a",
+        "pcm_f32le",
+    ]
+    broken = np.full(16000, np.nan, "<f4").tobytes()
+    subprocess.run([*command, str(tmp_path / "broken.wav")], input=broken, check=True)
+    with pytest.raises(ValueError, match="no numbers"):
+        read_sound(tmp_path / "broken.wav")
     check_length(LONGEST_S)
     with pytest.raises(ValueError, match="longer than 2 hours"):
         check_length(LONGEST_S + 1)

@@ -16,6 +16,7 @@ from live_avatar.text import (
     clean,
     encode_prompt,
     load_text_encoder,
+    sizes_of,
 )
 
 TINY = TextEncoderSizes(
@@ -39,6 +40,14 @@ def test_real_names_and_shapes() -> None:
     assert small_parts.shapes(real) == GOLDEN["names"].tolist()
 
 
+def test_weights_show_their_sizes(folder: Path) -> None:
+    with torch.device("meta"):
+        real = TextEncoder()
+    assert sizes_of(real.state_dict()) == TextEncoderSizes()
+    tensors = torch.load(folder / small_parts.avatar.TEXT_FILE, weights_only=True)
+    assert sizes_of(tensors) == TINY
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 def test_tokens(folder: Path, number: int) -> None:
     prompt = small_parts.PROMPTS[number]
@@ -58,7 +67,7 @@ def test_the_prompts_show_what_can_go_wrong(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_context(folder: Path, number: int) -> None:
-    encoder = load_text_encoder(folder / small_parts.avatar.TEXT_FILE, TINY, dtype=torch.float32)
+    encoder = load_text_encoder(folder / small_parts.avatar.TEXT_FILE, dtype=torch.float32)
     context = encode_prompt(encoder, Prompts(folder), small_parts.PROMPTS[number])
     theirs = torch.from_numpy(GOLDEN[f"context_{number}"])
     assert context.shape == theirs.shape
@@ -66,7 +75,7 @@ def test_context(folder: Path, number: int) -> None:
 
 
 def test_half_precision_as_it_is_on_disk(folder: Path) -> None:
-    encoder = load_text_encoder(folder / small_parts.avatar.TEXT_FILE, TINY)
+    encoder = load_text_encoder(folder / small_parts.avatar.TEXT_FILE)
     assert encoder.norm.weight.dtype == torch.bfloat16
     context = encode_prompt(encoder, Prompts(folder), small_parts.PROMPTS[0])
     theirs = torch.from_numpy(GOLDEN["context_0"])

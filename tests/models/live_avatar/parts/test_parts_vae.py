@@ -15,6 +15,7 @@ from live_avatar.vae import (
     VideoDecoding,
     VideoEncoding,
     load_vae,
+    sizes_of,
 )
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -32,7 +33,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def vae(path: Path) -> VideoAutoencoder:
-    return load_vae(path, TINY)
+    return load_vae(path)
 
 
 def apart(ours: torch.Tensor, theirs: np.ndarray | torch.Tensor) -> float:
@@ -46,6 +47,13 @@ def test_real_names_and_shapes() -> None:
     with torch.device("meta"):
         real = VideoAutoencoder()
     assert small_parts.shapes(real) == GOLDEN["names"].tolist()
+
+
+def test_weights_show_their_sizes(path: Path) -> None:
+    with torch.device("meta"):
+        real = VideoAutoencoder()
+    assert sizes_of(real.state_dict()) == VideoAutoencoderSizes()
+    assert sizes_of(torch.load(path, weights_only=True)) == TINY
 
 
 def test_no_more_is_computed_than_upstream_computes() -> None:
@@ -125,7 +133,7 @@ def test_what_is_kept_of_a_video_does_not_grow(vae: VideoAutoencoder) -> None:
 
 
 def test_channels_last_is_only_a_layout(vae: VideoAutoencoder, path: Path) -> None:
-    other = load_vae(path, TINY, channels_last=True)
+    other = load_vae(path, channels_last=True)
     assert other.decoder.conv1.weight.is_contiguous(memory_format=torch.channels_last_3d)
     assert apart(other.decode(small_parts.latents()), vae.decode(small_parts.latents())) <= 1e-5
     assert apart(other.encode(small_parts.video()), vae.encode(small_parts.video())) <= 1e-5
@@ -133,7 +141,7 @@ def test_channels_last_is_only_a_layout(vae: VideoAutoencoder, path: Path) -> No
 
 def test_channels_last_lasts_through_the_network(path: Path) -> None:
     """Each layer keeps it: in bfloat16, for which a CPU has convolutions in this layout."""
-    half = load_vae(path, TINY, dtype=torch.bfloat16, channels_last=True)
+    half = load_vae(path, dtype=torch.bfloat16, channels_last=True)
     out, back = VideoDecoding(half), VideoEncoding(half)
     back(out(small_parts.latents()))
     held = {**out._past, **{f"encoder.{name}": past for name, past in back._past.items()}}
@@ -147,8 +155,23 @@ def channels_last(video: torch.Tensor) -> bool:
     return video.is_contiguous(memory_format=torch.channels_last_3d)
 
 
+def test_the_decoder_compiles_whole_and_once_for_all_later_blocks(path: Path) -> None:
+    vae, graphs = load_vae(path), []
+
+    def count(graph: torch.fx.GraphModule, _: object) -> Callable[..., object]:
+        graphs.append(graph)
+        return graph.forward
+
+    whole = vae.decode(small_parts.latents())
+    vae.decoder = torch.compile(vae.decoder, fullgraph=True, backend=count)
+    stream = VideoDecoding(vae)
+    pieces = [stream(piece) for piece in small_parts.latents().split([1, 2, 2, 2], 2)]
+    assert apart(torch.cat(pieces, 2), whole) <= 1e-5
+    assert len(graphs) == 2
+
+
 def test_bfloat16_is_close(vae: VideoAutoencoder, path: Path) -> None:
-    half = load_vae(path, TINY, dtype=torch.bfloat16)
+    half = load_vae(path, dtype=torch.bfloat16)
     made = half.decode(small_parts.latents())
     assert made.dtype == torch.float32
     assert (made - vae.decode(small_parts.latents())).abs().mean() < 0.03
@@ -166,4 +189,4 @@ def test_a_file_of_another_model_is_refused_by_its_names(tmp_path: Path) -> None
     path = tmp_path / "other.pth"
     small_parts.avatar.write_text_encoder(path, small_parts.weight)
     with pytest.raises(RuntimeError, match=r"encoder\.conv1\.weight"):
-        load_vae(path, TINY)
+        load_vae(path)

@@ -1,1 +1,0 @@
-"""LiveAvatar: a portrait that speaks, made block by block as long as there is sound."""
