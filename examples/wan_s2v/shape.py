@@ -27,14 +27,17 @@ def parse_area(text: str) -> int:
 
 
 def size_for(area: int, ratio: float) -> Size:
-    """The largest of `area` pixels at most, nearest to width / height = ratio (3:1 at most), in
-    multiples of STEP."""
+    """At most `area` pixels, near to width / height = ratio (3:1 at most), in multiples of STEP.
+    What the picture loses at its sides counts twice as much as pixels that are not used."""
     ratio = min(max(ratio, 1 / WIDEST), WIDEST)
-    wide, high = math.sqrt(area * ratio) / STEP, math.sqrt(area / ratio) / STEP
-    columns, rows = max(1, round(wide)), max(1, round(high))
-    while columns * rows * STEP * STEP > area and columns * rows > 1:
-        if rows == 1 or (columns > 1 and columns / wide > rows / high):
-            columns -= 1
-        else:
-            rows -= 1
+    squares = max(1, area // STEP**2)
+
+    def loss(columns: int, rows: int) -> float:
+        return 2 * abs(math.log(columns / rows / ratio)) + math.log(squares / columns / rows)
+
+    fitting = ((squares // rows, rows) for rows in range(1, squares + 1))
+    columns, rows = min(
+        ((wide, rows) for most, rows in fitting for wide in range(1, most + 1)),
+        key=lambda size: loss(*size),
+    )
     return Size(columns * STEP, rows * STEP)

@@ -21,7 +21,7 @@ SMALL_TEXT = tensors.TextEncoder(
 )
 SMALL_WIDTH = 4
 HEARD = ("audio", "head.head")
-PARAMETRIZED = "parametrizations.weight.original"
+NORMED = "parametrizations.weight.original"
 
 
 def wan_s2v(folder: Path) -> None:
@@ -76,7 +76,6 @@ def tokenizer(folder: Path) -> None:
 
 
 def hearing(folder: Path) -> None:
-    """With the names that torch gave a normed weight when the real one was written."""
     model = Wav2Vec2ForCTC(
         Wav2Vec2Config(
             hidden_size=SMALL.audio_dim, num_hidden_layers=SMALL.audio_layers - 1,
@@ -87,14 +86,14 @@ def hearing(folder: Path) -> None:
     )  # fmt: skip
     model.save_pretrained(folder)
     file = folder / "model.safetensors"
-    names = {f"{PARAMETRIZED}0": "weight_g", f"{PARAMETRIZED}1": "weight_v"}
-    old = {}
-    for name, value in load_file(file).items():
-        for new, was in names.items():
-            name = name.replace(new, was)
-        old[name] = value
+    old = {as_written_then(name): value for name, value in load_file(file).items()}
     save_file(old, file, {"format": "pt"})
     Wav2Vec2FeatureExtractor(
         feature_size=1, sampling_rate=16000, padding_value=0.0, do_normalize=True,
         return_attention_mask=True,
     ).save_pretrained(folder)  # fmt: skip
+
+
+def as_written_then(name: str) -> str:
+    """The name that torch gave a normed weight when the real file was written."""
+    return name.replace(f"{NORMED}0", "weight_g").replace(f"{NORMED}1", "weight_v")
