@@ -17,10 +17,13 @@ for place in (EXAMPLE, REPOSITORY / "cvl" / "inside", REPOSITORY / "tests" / "su
     sys.path.insert(0, str(place))
 
 import predict  # noqa: E402
+from checkpoints.families import build  # noqa: E402
+from cvl_inside import InputError  # noqa: E402
 from cvl_inside.events import Events  # noqa: E402
 from cvl_inside.predictor import Context  # noqa: E402
 from cvl_inside.runtime import Runtime  # noqa: E402
 
+__all__ = ["InputError", "Studio", "build", "predict", "sound"]
 PORTRAIT = EXAMPLE / "samples" / "portrait.jpg"
 WISHES = {
     "prompt": "a person speaks", "negative_prompt": "", "pose_video": None, "size": "64*64",

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cvl_inside import InputError
-from film import Studio, predict, sound
 
-from checkpoints.families import build
+from film import InputError, Studio, build, predict, sound
+
 
 TONE = "sine=frequency=300:sample_rate=16000:duration=0.6"
 
