@@ -16,6 +16,8 @@ import pytest
 from tests.support import engine as engines
 from tests.support import images, leaks, packages
 
+collect_ignore = ["models"]
+"""They need torch, and the modules of an example: run by themselves where these are."""
 STUBS = Path(__file__).parent / "support" / "examples"
 Cvl = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -156,9 +156,7 @@ def check_engines(session: Session, catalog: Catalog, example: Example) -> None:
         raise first
 
 
-def models_of(
-    catalog: Catalog, example: Example, by_default: bool = False
-) -> dict[str, Example]:
+def models_of(catalog: Catalog, example: Example, by_default: bool = False) -> dict[str, Example]:
     """The models that an example may run, itself or the ones its steps name: with every choice, or
     with the choices that are made by default."""
     manifest = example.manifest

@@ -1,8 +1,9 @@
 """A speech of any length, clip by clip: each one goes on from the last frames of the one before."""
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Iterator, List, Optional
+from typing import Any, Callable, Optional
 
 import torch
 from cvl_inside.diffusion import finite_frames
@@ -112,7 +113,7 @@ class Film:
         )
         return video[:, :, -length:].float().cpu()
 
-    def _poses(self, begin: int) -> Optional[List[Image.Image]]:
+    def _poses(self, begin: int) -> Optional[list[Image.Image]]:
         pose, lead = self._wish.pose, self._plan.lead
         if pose is None:
             return None

@@ -1,11 +1,12 @@
-"""From a repo of Wan2.2-S2V to a pipeline of diffsynth. Its own loader knows the official files by a
-hash of their tensors' names and shapes, and downloads what it misses; here the files are given, and
-the checkpoint itself says how large its parts are."""
+"""From a repo of Wan2.2-S2V to a pipeline of diffsynth. Its own loader knows the official files by
+a hash of their tensors' names and shapes, and downloads what it misses. Here the files are given,
+and the checkpoint says how large its parts are."""
 
 import json
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any
 
 import sizes
 import torch
@@ -27,7 +28,7 @@ TEXT_ENCODER = "models_t5_umt5-xxl-enc-bf16.pth"
 TOKENIZER = "google/umt5-xxl"
 AUTOENCODER = "Wan2.1_VAE.pth"
 VOICE = "wav2vec2-large-xlsr-53-english"
-State = Dict[str, torch.Tensor]
+State = dict[str, torch.Tensor]
 
 
 class Pipeline(WanVideoPipeline):
@@ -57,9 +58,9 @@ class Remembered(WanVideoUnit_PromptEmbedder):
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: Dict[str, Any] = {}
+        self._known: dict[str, Any] = {}
 
-    def process(self, pipe: Any, prompt: str, positive: bool) -> Dict[str, Any]:
+    def process(self, pipe: Any, prompt: str, positive: bool) -> dict[str, Any]:
         if prompt not in self._known:
             self._known[prompt] = super().process(pipe, prompt, positive)
         return dict(self._known[prompt])
@@ -83,7 +84,7 @@ def load(folder: Path, rung: Rung) -> Pipeline:
     return pipe
 
 
-def load_transformer(folder: Path, config: Dict[str, Any], rung: Rung) -> torch.nn.Module:
+def load_transformer(folder: Path, config: dict[str, Any], rung: Rung) -> torch.nn.Module:
     index = json.loads((folder / INDEX).read_text())
     state = read([folder / name for name in sorted(set(index["weight_map"].values()))])
     arguments = sizes.transformer_sizes(config, state)
@@ -102,7 +103,7 @@ def load_autoencoder(path: Path, rung: Rung) -> torch.nn.Module:
     return _loaded(_autoencoder, arguments, named, rung, streamed=False, known_as=WanVideoVAE)
 
 
-def read(paths: List[Path]) -> State:
+def read(paths: list[Path]) -> State:
     """Tensors by name; read from the disk when they are used."""
     state: State = {}
     for path in paths:
@@ -121,7 +122,7 @@ def _autoencoder(dim: int, z_dim: int) -> torch.nn.Module:
 
 
 def _loaded(
-    kind: Any, arguments: Dict[str, Any], state: State, rung: Rung, *, streamed: bool,
+    kind: Any, arguments: dict[str, Any], state: State, rung: Rung, *, streamed: bool,
     known_as: Any = None,
 ) -> torch.nn.Module:  # fmt: skip
     """A part with all of its tensors, by diffsynth's own loader. known_as: the class that diffsynth

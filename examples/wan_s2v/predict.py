@@ -2,8 +2,9 @@
 
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator
+from typing import Any
 
 import clips
 from cvl_inside import InputError, Predictor, run
@@ -23,7 +24,7 @@ class WanS2V(Predictor):
 
     pipe: Any = None
 
-    def predict(self, ctx: Any, *, audio: str, image: str, **options: Any) -> Dict[str, str]:
+    def predict(self, ctx: Any, *, audio: str, image: str, **options: Any) -> dict[str, str]:
         if options["infer_frames"] % FOURTH:
             raise InputError(f"--infer-frames is a multiple of {FOURTH}, as 80")
         area = parse_area(options["size"])
@@ -63,7 +64,7 @@ class WanS2V(Predictor):
 
     def _film(
         self, ctx: Any, speech: Speech, plan: clips.Plan, wish: clips.Wish, folder: Path
-    ) -> Dict[str, str]:
+    ) -> dict[str, str]:
         heard = self.pipe.listener.frames(speech.samples, plan.frames, clips.FPS, plan.lead)
         progress = Progress(ctx, plan.clips * wish.steps)
         film = clips.Film(self.pipe, plan, wish, heard, progress.steps)

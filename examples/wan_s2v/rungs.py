@@ -1,7 +1,7 @@
 """The rungs of the offload ladder: where each part's weights wait, and where it computes."""
 
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Optional
 
 import torch
 from cvl_inside import InputError
@@ -9,7 +9,7 @@ from cvl_inside import InputError
 RESERVED_GB = 12.0
 """Of the GPU, for what a step computes with at 1024*704 and 80 frames; the rest is for weights."""
 MODES = ("none", "model", "group", "sequential", "fp8")
-Table = Dict[Any, Callable[..., Any]]
+Table = dict[Any, Callable[..., Any]]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Rung:
         if self.mode not in MODES:
             raise InputError(f"there is no offload mode {self.mode!r}")
 
-    def places(self, streamed: bool) -> Dict[str, Any]:
+    def places(self, streamed: bool) -> dict[str, Any]:
         """diffsynth's places of a part: waiting, loaded, about to compute, computing. Of a part
         that is `streamed`, layers are loaded one by one where the rung is so."""
         if self.mode == "none":
@@ -53,9 +53,9 @@ class Rung:
 
 def _places(
     dtype: torch.dtype, waiting: Optional[str], loaded: str, ready: str, computing: str
-) -> Dict[str, Any]:
+) -> dict[str, Any]:
     devices = {"offload": waiting, "onload": loaded, "preparing": ready, "computation": computing}
-    found: Dict[str, Any] = {f"{stage}_device": device for stage, device in devices.items()}
+    found: dict[str, Any] = {f"{stage}_device": device for stage, device in devices.items()}
     found.update({f"{stage}_dtype": dtype for stage in devices})
     if waiting is None:
         found["offload_dtype"] = None

@@ -2,8 +2,9 @@
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any
 
 Tensors = Mapping[str, Any]
 FROM_CONFIG = (
@@ -17,15 +18,15 @@ class NotS2V(RuntimeError):
     """The weights are of another model."""
 
 
-def read_config(path: Path) -> Dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
     """config.json of a repo. Raises NotS2V for that of another model."""
-    config: Dict[str, Any] = json.loads(path.read_text())
+    config: dict[str, Any] = json.loads(path.read_text())
     if config.get("model_type") != "s2v":
         raise NotS2V(f"{path.parent} holds a model of type {config.get('model_type')!r}, not s2v")
     return config
 
 
-def transformer_sizes(config: Mapping[str, Any], tensors: Tensors) -> Dict[str, Any]:
+def transformer_sizes(config: Mapping[str, Any], tensors: Tensors) -> dict[str, Any]:
     """Arguments of diffsynth's WanS2VModel; what config.json leaves out is in the shapes."""
     return {
         **{name: config[name] for name in FROM_CONFIG},
@@ -34,7 +35,7 @@ def transformer_sizes(config: Mapping[str, Any], tensors: Tensors) -> Dict[str, 
     }
 
 
-def text_encoder_sizes(tensors: Tensors) -> Dict[str, int]:
+def text_encoder_sizes(tensors: Tensors) -> dict[str, int]:
     """Arguments of diffsynth's WanTextEncoder."""
     vocabulary, dim = tensors["token_embedding.weight"].shape
     buckets, heads = tensors["blocks.0.pos_embedding.embedding.weight"].shape
@@ -49,7 +50,7 @@ def text_encoder_sizes(tensors: Tensors) -> Dict[str, int]:
     }
 
 
-def autoencoder_sizes(tensors: Tensors) -> Dict[str, int]:
+def autoencoder_sizes(tensors: Tensors) -> dict[str, int]:
     """Arguments of diffsynth's VideoVAE_: its width, and the channels of its latents."""
     return {"dim": tensors["encoder.conv1.weight"].shape[0], "z_dim": len(tensors["conv2.bias"])}
 

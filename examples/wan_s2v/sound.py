@@ -4,7 +4,7 @@ could speak it."""
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import numpy as np
 from cvl_inside import InputError, ffmpeg
@@ -48,7 +48,7 @@ def write_track(speech: Speech, seconds: float, target: Path) -> str:
     return str(target)
 
 
-def _reading(path: str) -> List[str]:
+def _reading(path: str) -> list[str]:
     """Of ffmpeg, which opens files alone, whatever a playlist names."""
     return [
         ffmpeg(), "-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe",

@@ -6,8 +6,9 @@ import contextlib
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, Iterator
+from typing import Any
 
 NAMES = ("modelscope", "pandas", "torchvision", "torchvision.transforms")
 LOOKERS = ("torch._dynamo", "accelerate", "transformers.image_utils")

@@ -1,7 +1,7 @@
 """What wav2vec2 hears of a speech, for every frame of a video."""
 
 import math
-from typing import Any, Iterator, Tuple
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -47,11 +47,11 @@ class Listener:
         lead = heard[:1].expand(before, *heard.shape[1:])
         return torch.cat([lead, heard]).permute(1, 2, 0).contiguous()
 
-    def _shape(self) -> Tuple[int, int]:
+    def _shape(self) -> tuple[int, int]:
         config = self.model.config
         return config.num_hidden_layers + 1, config.hidden_size
 
-    def _parts(self, whole: torch.Tensor, total: int) -> Iterator[Tuple[int, int, torch.Tensor]]:
+    def _parts(self, whole: torch.Tensor, total: int) -> Iterator[tuple[int, int, torch.Tensor]]:
         """(first that counts, first that is there, [layers, features, channels])."""
         for begin in range(0, total, total if total <= ONCE else PART):
             low = max(0, begin - AROUND) if begin else 0

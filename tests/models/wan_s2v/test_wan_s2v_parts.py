@@ -6,16 +6,15 @@ import hashlib
 import math
 from pathlib import Path
 
+import clips
 import numpy as np
 import pytest
-import torch
-from film import EXAMPLE  # noqa: F401  (it says where the example's modules are)
-
-import clips
 import sizes
+import torch
 import unused
 import voice
 from checkpoints import speaking, tensors
+from film import EXAMPLE  # noqa: F401  (it says where the example's modules are)
 from shape import Size, size_for
 
 with unused.stood_in_for():

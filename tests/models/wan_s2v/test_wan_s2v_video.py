@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from film import InputError, Studio, build, predict, sound
-
 
 TONE = "sine=frequency=300:sample_rate=16000:duration=0.6"
 

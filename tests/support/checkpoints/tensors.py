@@ -1,5 +1,5 @@
-"""Names and shapes of the tensors in the files of the Wan models' own repositories, by the sizes of a
-model, and values for them. Read off no library: what is built here shows whether one fits."""
+"""Names and shapes of the tensors in the files of the Wan models' own repositories, by the sizes of
+a model, and values for them. Read off no library: what is built here shows whether one fits."""
 
 from __future__ import annotations
 
