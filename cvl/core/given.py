@@ -120,16 +120,21 @@ def refuse_idle(
 
 
 def refuse_options(
-    pipeline: PipelineManifest, has: Names, steps: Iterable[str], called: Called
+    pipeline: PipelineManifest,
+    has: Names,
+    options: Mapping[str, Mapping[str, Any]],
+    called: Called,
 ) -> None:
-    """InputError for options of a step that does not run; `steps`: those that were given any."""
-    for step in steps:
-        if step not in running(pipeline, has).steps:
+    """InputError for options of a step that does not run; `options`: by step and name."""
+    for step, named in options.items():
+        if named and step not in running(pipeline, has).steps:
 
             def runs(others: Names, step: str = step) -> bool:
                 return step in running(pipeline, others).steps
 
-            raise _no_use(f"{step}.*", [called(g) for g in _without_which(has, runs)])
+            raise _no_use(
+                f"{step}.{next(iter(named))}", [called(g) for g in _without_which(has, runs)]
+            )
 
 
 def _without_which(has: Names, true: Callable[[Names], bool]) -> list[str]:
