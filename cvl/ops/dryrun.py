@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cvl.core.dtypes import AUTO, resolve_dtype
@@ -38,12 +38,14 @@ class DryRun:
 
 @dataclass(frozen=True)
 class _Planned:
-    """An example with what is known of its inputs; the outermost pipeline has no name."""
+    """An example with what is known of its inputs; the outermost pipeline has no name, and alone
+    has options for its steps, under `step.input`."""
 
     catalog: Catalog
     example: Example
     name: str
     values: dict[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def known(self) -> dict[str, Any]:
@@ -92,14 +94,14 @@ def _plan(catalog: Catalog, checked: Checked) -> tuple[dict[str, Any], list[str]
     """The steps, and those that do not run, as data and as lines."""
     example = checked.request.example
     not_run: list[dict[str, Any]] = []
-    steps = _steps(_Planned(catalog, example, "", checked.values), not_run)
+    steps = _steps(_Planned(catalog, example, "", checked.values, checked.step_values), not_run)
     session, options = Session(), checked.request.options
     shown: dict[str, list[str]] = {}
     for step in steps:
         model = catalog.find(step["example"]).manifest
         assert isinstance(model, ModelManifest)
         step.update(_placed(session, model, options))
-        planned = planned_weights(session, model, step["inputs"], options)
+        planned = planned_weights(session, model, inner_values(model, step["inputs"]), options)
         step["weights"] = [to_plain(weights) for weights in planned]
         shown[step["step"]] = [planned_line(weights) for weights in planned]
     many = "s" if len(steps) != 1 else ""
@@ -162,6 +164,9 @@ def _inner(
 ) -> _Planned:
     used = node.catalog.find(used_by(manifest, step, node.known)[0])
     given = {key: _resolved(value, step, node.values, item) for key, value in step.with_.items()}
+    for option, value in node.options.items():
+        if option.startswith(f"{name}."):
+            given[option.partition(".")[2]] = value
     full_name = _full_name(node, name)
     if step.foreach:
         full_name += ".*" if item is None else f".{item.index}"
