@@ -125,6 +125,8 @@ def _step(step: StepInfo) -> str:
     parts += [f"with {values}"] if values else []
     parts += [f"for each {name} of {source}" for name, source in step.foreach.items()]
     parts += [f"else {', else '.join(step.fallback)}"] if step.fallback else []
+    given = ", ".join(f"{name} = {source}" for name, source in step.unless.items())
+    parts += [f"unless given {given}"] if given else []
     return " ".join(parts)
 
 

@@ -134,12 +134,21 @@ class PlannedStep(Shape):
     weights: list[PlannedWeightsRow]
 
 
+class StepNotRun(Shape):
+    """given: the inputs that stand for what the step would make; none where it would have worked
+    for such a step alone."""
+
+    step: str
+    given: list[str]
+
+
 class DryRunData(Shape):
     """`cvl run X predict --dry-run`."""
 
     dry_run: Literal[True]
     example: str
     steps: list[PlannedStep]
+    not_run: list[StepNotRun]
     outputs: dict[str, str]
 
 
@@ -154,4 +163,5 @@ class DryRunVariationsData(Shape):
     dry_run: Literal[True]
     example: str
     steps: list[PlannedStep]
+    not_run: list[StepNotRun]
     variations: list[PlannedVariation]

@@ -154,6 +154,7 @@ def _check_steps(manifest: PipelineManifest, document: Located) -> None:
         if name == "inputs":
             raise document.error(("steps", name), "a step cannot be called 'inputs'")
         _check_foreach(manifest, document, name, step)
+        _check_given(manifest, document, name, step)
         _check_fallback(document, name, step)
         _check_reference(manifest, document, ("steps", name, "uses"), step.uses)
         for key, value in step.with_.items():
@@ -185,6 +186,27 @@ def _check_foreach(manifest: PipelineManifest, document: Located, name: str, ste
         message = f"{source!r} is not a reference to a list"
         raise document.error((*at, item), message, "write ${step.output} or ${inputs.name}")
     _check_reference(manifest, document, (*at, item), source)
+
+
+def _check_given(manifest: PipelineManifest, document: Located, name: str, step: Step) -> None:
+    """That the caller can give it or leave it out, and that it is whole."""
+    if step.given and step.foreach:
+        hint = "put the step into a pipeline, and use that for each item"
+        raise document.error(("steps", name, "given"), "given does not go with foreach", hint)
+    for output, value in step.given.items():
+        at: Location = ("steps", name, "given", output)
+        source, field = parse_reference(value) or ("", "")
+        if source != "inputs":
+            message = f"{value!r} is not an input of this pipeline"
+            raise document.error(at, message, "write ${inputs.name}")
+        _check_reference(manifest, document, at, value)
+        spec = manifest.inputs[field]
+        if spec.required or spec.default is not None:
+            message = f"{value} always has a value: step {name} would never run"
+            raise document.error(at, message, "make the input optional, without a default")
+        if value in step.with_.values():
+            message = f"{value} has no value when step {name} runs"
+            raise document.error(at, message, "leave it out of the step's with")
 
 
 def _check_fallback(document: Located, name: str, step: Step) -> None:

@@ -166,6 +166,10 @@ class Step:
     is a step of its own; the outputs become lists, in order."""
     at_once: int = 4
     """Items of a foreach that run side by side, at most."""
+    given: dict[str, str] = field(default_factory=dict)
+    """Output -> the optional input of the pipeline that stands for it: `{audio: ${inputs.audio}}`.
+    When the caller gives all of them, the step does not run; else it runs, and needs what it
+    needs."""
     fallback: tuple[str, ...] = ()
     """Examples that take over, in order, when the one in `uses` has no GPU, memory, disk or weights
     here, when the engine fails, or when it runs out of memory. Each takes the same inputs."""

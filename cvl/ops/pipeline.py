@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cvl.core.given import having, running
 from cvl.core.graph import candidates, dependencies, used_by
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
 from cvl.core.plan import StagedFile
@@ -34,7 +35,8 @@ def run_node(
     if isinstance(node.manifest, ModelManifest):
         return run_model(session, node, node.manifest, work, before_work)
     admit(session, node)
-    return _Pipeline(session, node, node.manifest, work, before_work).run()
+    manifest = running(node.manifest, having(node.values))
+    return _Pipeline(session, node, manifest, work, before_work).run()
 
 
 @dataclass(frozen=True)

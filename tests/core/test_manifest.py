@@ -198,6 +198,6 @@ def only_manifest_errors(data: bytes) -> None:
 def test_the_schema_knows_the_keys_as_they_are_written() -> None:
     step = json_schema()["$defs"]["Step"]
     assert set(step["properties"]) == {
-        "uses", "with", "foreach", "at_once", "fallback",
+        "uses", "with", "foreach", "given", "at_once", "fallback",
     }  # fmt: skip
     assert step["additionalProperties"] is False
