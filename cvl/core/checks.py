@@ -32,7 +32,7 @@ RESERVED = frozenset(
         "gpus", "offload", "overwrite", "dry_run", "no_cache", "timeout", "progress", "quiet",
         "json", "output", "seed", "help", "debug", "explain", "examples", "engine", "count",
         "base_image", "ca_bundle", "junit", "version", "fallback", "device", "dtype", "self", "ctx",
-        "weights", "offline", "lora",
+        "weights", "offline", "lora", "commercial", "no_commercial",
     )
 )  # fmt: skip
 
@@ -95,6 +95,10 @@ def _check_model(manifest: ModelManifest, document: Located) -> None:
         _check_output(document, name, output)
     for index, weights in enumerate(manifest.weights):
         _check_weights(manifest, document, ("weights", index), weights)
+    for repo in manifest.license.models:
+        if not REPO.fullmatch(repo):
+            at: Location = ("license", "models", repo)
+            raise document.error(at, f"{repo!r} is no repo", "it is called ORG/NAME")
     if manifest.resources.gpu == "required" and manifest.resources.gpus < 1:
         raise document.error(("resources", "gpus"), "a required GPU cannot be fewer than one")
 

@@ -14,6 +14,7 @@ from cvl.core.offload import choose
 from cvl.core.plain import to_plain
 from cvl.core.references import parse_reference
 from cvl.errors import GpuError
+from cvl.ops.commercial import is_allowed
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.items import Item
 from cvl.ops.known import inner_values, known_items, known_value
@@ -97,6 +98,8 @@ def _plan(catalog: Catalog, checked: Checked) -> tuple[list[dict[str, Any]], lis
         model = catalog.find(step["example"]).manifest
         assert isinstance(model, ModelManifest)
         step.update(_placed(session, model, options))
+        if options.commercial:
+            step["fallback"] = [name for name in step["fallback"] if is_allowed(catalog, name)]
         planned = planned_weights(session, model, step["inputs"], options)
         step["weights"] = [to_plain(weights) for weights in planned]
         shown[step["step"]] = [planned_line(weights) for weights in planned]

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from cvl.core.licensing import Terms
 from cvl.core.provenance import FileRef, Origin, encode
 from cvl.store.patching import copy_patched, patch_of
 from tests.cli.conftest import Run, envelope_of
 from tests.support.files import wav
 from tests.support.statements import statement
 
-ORIGIN = Origin("stub", "aa" * 32, "sha256:" + "bb" * 32, (), 5, "cpu", "")
+TERMS = Terms("MIT", "CC-BY-NC-4.0", commercial=False)
+ORIGIN = Origin("stub", "aa" * 32, "sha256:" + "bb" * 32, (), 5, "cpu", "", TERMS)
 
 
 def mark(folder: Path, **changes: Any) -> Path:
