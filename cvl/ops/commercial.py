@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cvl.ops.node import Node
 
 NAMED = 4
-"""Repos that a hint names at most."""
+"""Repos, or examples, that a hint names at most."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _instead(use: _Use, manifest: ModelManifest, bad: Part) -> Iterator[str]:
         yield f"give {use.flag} {' or '.join(others)}"
     same = list(_of_the_same_task(use, manifest))
     if same:
-        yield f"use {' or '.join(same)}: the same task, and commercial use allowed"
+        yield f"use {' or '.join(same[:NAMED])}: the same task, and commercial use allowed"
     yield "no example within reach does the same task and allows it"
 
 

@@ -45,6 +45,7 @@ def test_shows_what_a_file_says(bare: Run, made: Path) -> None:
     for wanted in (
         "made.wav: wav audio, 0.10 s", "result of stub, seed 5, cvl 1.0", "--act ok",
         "--file (sha256 cccccccc", "stub: the code here is another by now", "cvl rerun made.wav",
+        "  licence: code MIT, weights CC-BY-NC-4.0, no commercial use",
     ):  # fmt: skip
         assert wanted in text, text
     data = envelope_of(bare("inspect", "made.wav", "--json"), "inspect")["data"]
