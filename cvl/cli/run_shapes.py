@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from cvl.cli.shapes import ErrorShape, Shape
+from cvl.core.licensing import Terms
 from cvl.core.manifest import OutputSpec, Resources
 
 
@@ -43,6 +44,7 @@ class StepDone(Shape):
     offload: str
     dtype: str
     attempts: list[AttemptShape]
+    license: Terms
 
 
 class FallbackShape(Shape):

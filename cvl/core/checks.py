@@ -32,7 +32,7 @@ RESERVED = frozenset(
         "gpus", "offload", "overwrite", "dry_run", "no_cache", "timeout", "progress", "quiet",
         "json", "output", "seed", "help", "debug", "explain", "examples", "engine", "count",
         "base_image", "ca_bundle", "junit", "version", "fallback", "device", "dtype", "self", "ctx",
-        "weights", "offline", "lora",
+        "weights", "offline", "lora", "commercial", "no_commercial",
     )
 )  # fmt: skip
 
@@ -98,9 +98,12 @@ def _check_model(manifest: ModelManifest, document: Located) -> None:
     for index, rung in enumerate(manifest.offload):
         for name in rung.vram_gb_for:
             if name not in manifest.inputs:
-                raise document.error(
-                    ("offload", index, "vram_gb_for"), f"there is no input {name!r}"
-                )
+                at: Location = ("offload", index, "vram_gb_for")
+                raise document.error(at, f"there is no input {name!r}")
+    for repo in manifest.license.models:
+        if not REPO.fullmatch(repo):
+            at = ("license", "models", repo)
+            raise document.error(at, f"{repo!r} is no repo", "it is called ORG/NAME")
     if manifest.resources.gpu == "required" and manifest.resources.gpus < 1:
         raise document.error(("resources", "gpus"), "a required GPU cannot be fewer than one")
 

@@ -87,11 +87,26 @@ class OutputSpec:
 
 
 @dataclass(frozen=True)
+class ModelLicense:
+    """Of a repo that an input may name instead of its default."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
+    weights: str
+    commercial: bool = False
+    """May the code be used commercially with these weights?"""
+
+
+@dataclass(frozen=True)
 class License:
+    """Of the code, and of the weights that are used when no input names others."""
+
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
     code: str
     weights: str = "none"
     commercial: bool = False
+    """May both be used commercially?"""
+    models: dict[str, ModelLicense] = field(default_factory=dict)
+    """Repos that an input may name. The licence of one that is not here is unknown."""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import Any
 
 from cvl.core.given import Names, having, inner_has, running
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
-from cvl.errors import CvlError
+from cvl.errors import CvlError, UserError
 from cvl.machine.gpus import Gpu, has_metal, read_gpus
+from cvl.ops.commercial import check_node
 from cvl.ops.engines import session_for
 from cvl.ops.fallback import FALLS_BACK, may_run, named_within, with_offer
 from cvl.ops.known import inner_values, known_value
@@ -48,8 +49,10 @@ def _admit_step(
     with an item: then each that it may be."""
     first: CvlError | None = None
     for example in may_run(node, manifest, step):
+        inner = _inner(node, name, step, example)
+        if _is_refused(inner):
+            continue
         try:
-            inner = _inner(node, name, step, example)
             options = node.overrides.get(name, {})
             _admit(machine, inner, inner_has(inner.manifest, step, has, options))
         except FALLS_BACK as error:
@@ -58,6 +61,15 @@ def _admit_step(
             return
     if first is not None:
         raise with_offer(first, node, step)
+
+
+def _is_refused(node: Node) -> bool:
+    """Does --commercial keep this example from taking over?"""
+    try:
+        check_node(node)
+    except UserError:
+        return True
+    return False
 
 
 def _admit(machine: _Machine, node: Node, has: Names) -> None:

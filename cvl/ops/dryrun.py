@@ -15,6 +15,7 @@ from cvl.core.offload import choose, for_values
 from cvl.core.plain import to_plain
 from cvl.core.references import parse_reference
 from cvl.errors import GpuError
+from cvl.ops.commercial import is_allowed
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.items import Item
 from cvl.ops.known import inner_values, known_items, known_value
@@ -101,6 +102,8 @@ def _plan(catalog: Catalog, checked: Checked) -> tuple[dict[str, Any], list[str]
         model = catalog.find(step["example"]).manifest
         assert isinstance(model, ModelManifest)
         step.update(_placed(session, model, step["inputs"], options))
+        if options.commercial:
+            step["fallback"] = [name for name in step["fallback"] if is_allowed(catalog, name)]
         planned = planned_weights(session, model, inner_values(model, step["inputs"]), options)
         step["weights"] = [to_plain(weights) for weights in planned]
         shown[step["step"]] = [planned_line(weights) for weights in planned]

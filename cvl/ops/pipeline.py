@@ -16,6 +16,7 @@ from cvl.core.manifest import ModelManifest, PipelineManifest, Step
 from cvl.core.plan import StagedFile
 from cvl.errors import Cancelled, CvlError, TargetExistsError, UserError
 from cvl.ops.admission import admit
+from cvl.ops.commercial import check_node
 from cvl.ops.fallback import FALLS_BACK, is_held, with_offer
 from cvl.ops.items import Item
 from cvl.ops.node import Fallback, Node, NodeResult, run_model
@@ -155,6 +156,7 @@ class _Pipeline:
         for other in others:
             try:
                 node = self.wiring.node_of(name, other, item)
+                check_node(node)
             except UserError as refused:
                 self._tell_unfit(full_name, other, refused)
                 continue

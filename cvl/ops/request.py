@@ -55,6 +55,8 @@ class Options:
     """repo -> the commit that is wanted of it, if it is known here."""
     fallback: bool = False
     """Let another example take over although the user named one."""
+    commercial: bool = False
+    """Refuse what commercial use is not known to be allowed of."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,10 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
         check_offload(manifest, request.options.offload)
         check_dtype(manifest.dtypes, request.options.dtype)
         given_secrets(manifest.secrets, os.environ)
+    if request.options.commercial:
+        from cvl.ops.commercial import check_commercial
+
+        check_commercial(catalog, request, values)
     specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
     return CheckedInputs(manifest, values, specs, step_values, idle)
 
