@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cvl.core.given import having, running
 from cvl.core.graph import used_by
 from cvl.core.licensing import Part, parts_of, terms_of
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
@@ -73,7 +74,7 @@ def _check(use: _Use) -> None:
     if isinstance(manifest, ModelManifest):
         _check_model(use, manifest)
         return
-    for name, step in manifest.steps.items():
+    for name, step in running(manifest, having(use.values)).steps.items():
         used = used_by(manifest, step, use.values)
         if len(used) > 1:
             continue  # an item says which one, and nobody knows it yet
