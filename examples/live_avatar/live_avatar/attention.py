@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch.nn.functional as F
-from torch import Tensor, nn
-
 from live_avatar.norms import RMSNorm
+from torch import Tensor, nn
 
 
 class KeyValue(NamedTuple):

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
-
 from live_avatar.sizes import Grid
+from torch import Tensor
 
 BASE = 10000.0
 
