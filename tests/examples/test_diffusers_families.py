@@ -14,6 +14,7 @@ from tests.support.checkpoints.calls import CALLS, IMAGE_CALLS, Call
 
 pytestmark = pytest.mark.docker
 FPS = 12.0
+SVD = "stabilityai/stable-video-diffusion-img2vid"
 SECOND_PASSES = ("cerspense/zeroscope_v2_XL", "stabilityai/stable-diffusion-xl-refiner-1.0")
 
 
@@ -32,6 +33,7 @@ FAMILIES = {
         if repo not in SECOND_PASSES
     },
     **{f"image_to_video: {r}": ("image_to_video", r, call) for r, call in IMAGE_CALLS.items()},
+    f"image_to_video: {SVD}": ("image_to_video", SVD, CALLS[SVD]),
 }
 
 

@@ -18,12 +18,13 @@ SMALL = ("--prompt", "a fox", "--steps", "2", "--size", "16x16", "--frames", "5"
 
 @pytest.fixture(scope="module", autouse=True)
 def more_repos(served: Models) -> None:
+    served.hub.push("org/gated", served.folder / "checkpoints" / WAN)
     served.hub.create("org/gated", gated=True)
 
 
 REFUSED = {
     "a repo that is not there": (("--model", "org/none"), 4, "org/none"),
-    "a gated repo": (("--model", "org/gated"), 4, "https://huggingface.co/org/gated"),
+    "a gated repo": (("--model", "org/gated"), 4, "/org/gated, then set HF_TOKEN"),
     "no repo at all": (("--model", "a b"), 2, "is no repo"),
     "no pipeline": (("--model", "cvl-test/not-a-pipeline"), 4, "is no diffusers pipeline"),
     "a variant that is missing": (("--variant", "fp16"), 4, "has no weights of the variant fp16"),
@@ -43,7 +44,7 @@ REFUSED = {
         ("--model", "stabilityai/stable-diffusion-xl-base-1.0"), 2, "makes pictures",
     ),
     "a model that needs a picture": (
-        ("--model", "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"), 2, "image",
+        ("--model", "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"), 2, "starts from a picture",
     ),
     "a scheduler without a shift": (
         ("--model", "ali-vilab/text-to-video-ms-1.7b", "--flow-shift", "3"), 2, "has no flow shift",
