@@ -53,8 +53,8 @@ OPTIONS = ("bf16", "compile", "graph", "fp8", "fp8+compile", "fp8+compile+graph"
 
 @dataclass(frozen=True)
 class Timing:
-    """Of one option: seconds of a step, of decoding a block, of all of a block, to the first frames;
-    and the most bytes held."""
+    """Of one option: seconds of a step, of decoding a block, of all of a block, and to the first
+    frames; the most bytes held."""
 
     option: str
     forward: float
@@ -199,7 +199,7 @@ def upstreams(
     checkout: Path, sizes: Sizes, grid: Grid, device: torch.device, dtype: torch.dtype
 ) -> float:
     """Seconds of a steady forward of upstream's module with one step's cache, nothing compiled."""
-    import upstream
+    import avatar_upstream as upstream
 
     upstream.enter(checkout.resolve())
     load = upstream.module if device.type == "cpu" else upstream.importlib.import_module

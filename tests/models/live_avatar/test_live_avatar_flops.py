@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import case
+import avatar_case as case
 import pytest
 
 sys.path.insert(0, str(case.EXAMPLE.parents[1] / "benchmarks"))
