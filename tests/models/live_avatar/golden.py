@@ -2,7 +2,7 @@
 
     python golden.py --upstream PATH --output golden
 
-PATH is a checkout of https://github.com/Alibaba-Quark/LiveAvatar at the commit in `upstream.py`.
+PATH is a checkout of https://github.com/Alibaba-Quark/LiveAvatar at `avatar_upstream.COMMIT`.
 Needs torch, diffusers, transformers, accelerate, peft, einops, easydict, ftfy, regex and Pillow.
 """
 
@@ -17,10 +17,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import case
+import avatar_case as case
+import avatar_upstream as upstream
 import numpy as np
 import torch
-import upstream
 from filling import fill, filled
 from PIL import Image
 from safetensors.torch import save_file

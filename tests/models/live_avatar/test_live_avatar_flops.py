@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-import case
+import avatar_case as case
 import pytest
 
-sys.path.insert(0, str(case.EXAMPLE.parents[1] / "benchmarks"))
+# Last: a file there has the name of the package.
+sys.path.append(str(case.EXAMPLE.parents[1] / "benchmarks"))
 
 from live_avatar.sizes import Grid, Sizes
 from live_avatar_flops import REFERENCE, REFERENCE_PREFILL, counted

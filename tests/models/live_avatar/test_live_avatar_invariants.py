@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-import case
+import avatar_case as case
 import pytest
 import torch
-from checkpoints import counting, small_model
+from avatar_checkpoints import counting, small_model
 from live_avatar.cache import Caches, CacheSizes, place_of
 from live_avatar.conditions import Distances, reference_frame
 from live_avatar.generation import Conditions, generate

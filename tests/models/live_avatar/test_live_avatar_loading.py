@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import case
+import avatar_case as case
 import pytest
 import torch
 import torch.nn.functional as F
-from checkpoints import changed_layers, counting, small_model, written
+from avatar_checkpoints import changed_layers, counting, small_model, written
 from filling import filled
 from live_avatar import loading
 from live_avatar.compiled import compile_parts

@@ -7,11 +7,11 @@ import json
 from itertools import islice
 from pathlib import Path
 
-import case
+import avatar_case as case
 import numpy as np
 import pytest
 import torch
-from checkpoints import small_model, written
+from avatar_checkpoints import small_model, written
 from filling import filled
 from live_avatar.cache import place_of
 from live_avatar.conditions import Distances, starting_rotation

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import case
+import avatar_case as case
 import torch
 from filling import fill
 from live_avatar.dit import AvatarTransformer
