@@ -35,7 +35,7 @@ __all__ = [
 ]  # fmt: skip
 PORTRAIT = EXAMPLE / "samples" / "portrait.jpg"
 WISHES = {
-    "prompt": "a person speaks", "negative_prompt": "", "pose_video": None, "size": "64*64",
+    "prompt": "a person speaks", "negative_prompt": None, "pose_video": None, "size": "64*64",
     "sample_steps": 1, "infer_frames": 8, "num_clips": None, "guide_scale": 2.0, "shift": 3.0,
     "start_from_ref": False, "tiling": False,
 }  # fmt: skip
