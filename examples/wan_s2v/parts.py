@@ -115,9 +115,10 @@ def read(paths: list[Path]) -> State:
     return state
 
 
-def _autoencoder(dim: int, z_dim: int) -> torch.nn.Module:
-    autoencoder = WanVideoVAE(z_dim=z_dim)
-    autoencoder.model = VideoVAE_(dim=dim, z_dim=z_dim).eval().requires_grad_(False)
+def _autoencoder(**arguments: Any) -> torch.nn.Module:
+    """diffsynth's has the official sizes alone."""
+    autoencoder = WanVideoVAE(z_dim=arguments["z_dim"])
+    autoencoder.model = VideoVAE_(**arguments).eval().requires_grad_(False)
     return autoencoder
 
 

@@ -14,6 +14,11 @@ from shape import Size, parse_area, size_for
 from sound import Speech, read_speech, write_track
 
 REPO = "Wan-AI/Wan2.2-S2V-14B"
+UNWANTED = (
+    "画面模糊，最差质量，画面模糊，细节模糊不清，情绪激动剧烈，手快速抖动，字幕，丑陋的，残缺的，"
+    "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
+)
+"""What the authors of the model do not want to see."""
 FOURTH = 4
 """Frames that become one latent."""
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
@@ -34,11 +39,12 @@ class WanS2V(Predictor):
         plan = clips.plan(
             speech.seconds, options["infer_frames"], options["num_clips"], options["start_from_ref"]
         )
+        unwanted = options["negative_prompt"]
         with tempfile.TemporaryDirectory(dir=ctx.scratch) as folder:
             wish = clips.Wish(
                 image=covering(picture, size.width, size.height),
                 prompt=options["prompt"],
-                negative_prompt=options["negative_prompt"],
+                negative_prompt=UNWANTED if unwanted is None else unwanted,
                 steps=options["sample_steps"],
                 guidance=options["guide_scale"],
                 shift=options["shift"],

@@ -1,5 +1,6 @@
 """How large the parts of a checkpoint are: as its config.json and the shapes of its tensors say."""
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -50,9 +51,25 @@ def text_encoder_sizes(tensors: Tensors) -> dict[str, int]:
     }
 
 
-def autoencoder_sizes(tensors: Tensors) -> dict[str, int]:
-    """Arguments of diffsynth's VideoVAE_: its width, and the channels of its latents."""
-    return {"dim": tensors["encoder.conv1.weight"].shape[0], "z_dim": len(tensors["conv2.bias"])}
+def autoencoder_sizes(tensors: Tensors) -> dict[str, Any]:
+    """Arguments of diffsynth's VideoVAE_: how wide its levels are, how many blocks each has, and
+    the channels of its latents."""
+    dim = len(tensors["encoder.conv1.bias"])
+    levels: list[list[int]] = [[]]
+    for place in itertools.count():
+        name = f"encoder.downsamples.{place}"
+        if f"{name}.residual.6.bias" in tensors:
+            levels[-1].append(len(tensors[f"{name}.residual.6.bias"]))
+        elif f"{name}.resample.1.bias" in tensors:
+            levels.append([])
+        else:
+            break
+    return {
+        "dim": dim,
+        "z_dim": len(tensors["conv2.bias"]),
+        "dim_mult": [widths[-1] // dim for widths in levels],
+        "num_res_blocks": len(levels[0]),
+    }
 
 
 _BLOCK = re.compile(r"blocks\.(\d+)\.")

@@ -96,8 +96,8 @@ def test_exact_rungs_give_the_same_bytes_and_fp8_is_another_step(
 REFUSED = {
     "silence": ("anullsrc=r=16000:d=1", "s.wav", "silent"),
     "a tenth of a second": ("sine=duration=0.1", "s.wav", "at least 0.25 s"),
-    "two hours": ("sine=sample_rate=8000:duration=7200", "s.flac", "1800"),
-    "a video without sound": ("testsrc=size=64x64:duration=1", "s.mp4", "sound"),
+    "two hours": ("sine=sample_rate=8000:duration=7200", "s.flac", "lasts 7200"),
+    "a video without sound": ("testsrc=size=64x64:duration=1", "s.mp4", "is not audio"),
 }
 
 

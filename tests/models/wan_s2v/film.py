@@ -16,17 +16,26 @@ EXAMPLE = REPOSITORY / "examples" / "wan_s2v"
 for place in (EXAMPLE, REPOSITORY / "cvl" / "inside", REPOSITORY / "tests" / "support"):
     sys.path.insert(0, str(place))
 
+import clips  # noqa: E402
 import predict  # noqa: E402
+import sizes  # noqa: E402
+import unused  # noqa: E402
+import voice  # noqa: E402
+from checkpoints import speaking, tensors  # noqa: E402
 from checkpoints.families import build  # noqa: E402
 from cvl_inside import InputError  # noqa: E402
 from cvl_inside.events import Events  # noqa: E402
 from cvl_inside.predictor import Context  # noqa: E402
 from cvl_inside.runtime import Runtime  # noqa: E402
+from shape import Size, size_for  # noqa: E402
 
-__all__ = ["InputError", "Studio", "build", "predict", "sound"]
+__all__ = [
+    "InputError", "Size", "Studio", "build", "clips", "predict", "size_for", "sizes", "sound",
+    "speaking", "tensors", "unused", "voice",
+]  # fmt: skip
 PORTRAIT = EXAMPLE / "samples" / "portrait.jpg"
 WISHES = {
-    "prompt": "a person speaks", "negative_prompt": "", "pose_video": None, "size": "64*64",
+    "prompt": "a person speaks", "negative_prompt": None, "pose_video": None, "size": "64*64",
     "sample_steps": 1, "infer_frames": 8, "num_clips": None, "guide_scale": 2.0, "shift": 3.0,
     "start_from_ref": False, "tiling": False,
 }  # fmt: skip

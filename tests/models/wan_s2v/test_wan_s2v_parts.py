@@ -6,16 +6,10 @@ import hashlib
 import math
 from pathlib import Path
 
-import clips
 import numpy as np
 import pytest
-import sizes
 import torch
-import unused
-import voice
-from checkpoints import speaking, tensors
-from film import EXAMPLE  # noqa: F401  (it says where the example's modules are)
-from shape import Size, size_for
+from film import Size, clips, size_for, sizes, speaking, tensors, unused, voice
 
 with unused.stood_in_for():
     from diffsynth.configs import MODEL_CONFIGS
@@ -68,7 +62,9 @@ def test_sizes_read_from_the_official_checkpoint_are_those_that_diffsynth_knows(
         "vocab": 256384, "dim": 4096, "dim_attn": 4096, "dim_ffn": 10240, "num_heads": 64,
         "num_layers": 24, "num_buckets": 32,
     }  # fmt: skip
-    assert sizes.autoencoder_sizes(on_meta(tensors.autoencoder())) == {"dim": 96, "z_dim": 16}
+    assert sizes.autoencoder_sizes(on_meta(tensors.autoencoder())) == {
+        "dim": 96, "z_dim": 16, "dim_mult": [1, 2, 4, 4], "num_res_blocks": 2,
+    }  # fmt: skip
 
 
 def on_meta(shapes: tensors.Shapes) -> dict[str, torch.Tensor]:

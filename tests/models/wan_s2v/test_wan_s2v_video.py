@@ -44,6 +44,7 @@ def test_an_exact_rung_gives_the_same_bytes_and_fp8_is_near(studio: Studio, tone
     plain = studio(tone, num_clips=1)
     for rung in ("model", "group", "sequential"):
         assert studio(tone, rung, num_clips=1).content == plain.content, rung
+        assert studio.predictors[rung].pipe.dit.vram_management_enabled
     near = studio(tone, "fp8", num_clips=1)
     assert 0 < np.abs(near.frames - plain.frames).mean() < 10
 
