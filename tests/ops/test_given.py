@@ -40,11 +40,9 @@ inputs:
 outputs: {mixed: {type: audio, default: mixed.wav}}
 """
 SCRIBE = SAY.format(name="scribe", gpu="none").replace(", default: hi", "")
-PAINT = (
-    SCRIBE.replace("name: scribe", "name: paint")
-    .replace("gpu: none", "gpu: required")
-    .replace("resources:", "weights: [{repo: org/painter, size_gb: 6.9}]\nloras: true\nresources:")
-)
+PAINT = SCRIBE.replace("name: scribe", "name: paint").replace("gpu: none", "gpu: required")
+PAINT = PAINT.replace("resources:", "weights: [{repo: '${inputs.model}'}]\nloras: true\nresources:")
+PAINT = PAINT.replace("inputs:\n", "inputs:\n  model: {type: string, default: org/painter}\n")
 SONG = """\
 name: song
 kind: pipeline
@@ -321,6 +319,18 @@ def test_a_plan_of_pipelines_within_and_of_what_worked_for_a_step_alone(bench: B
     assert not_run[0] == {"step": "script", "given": []}
     assert "  script: does not run, nothing needs it" in lines
     assert "  both: does not run, left and right are given" in lines
+
+
+def test_a_plan_shows_options_of_steps_and_the_weights_of_those_that_run(bench: Bench) -> None:
+    found = bench.catalog.find("song")
+    inputs = {"text": "la", "describe": "a page"}
+    steps = {"speech": {"speed": "2"}}
+    request = Request(found, inputs, {"": str(bench.folder / "plan.wav")}, steps, Options())
+    plan = plan_of(bench.catalog, check_request(bench.catalog, request, "run"))
+    speech, picture, _ = plan.data["steps"]
+    assert speech["inputs"] == {"text": "la", "speed": 2.0}
+    assert [w["name"] for w in picture["weights"]] == ["org/painter"]
+    assert plan.data["not_run"] == []
 
 
 def again(bench: Bench, made: str, output: str, **files: str) -> RunResult:
