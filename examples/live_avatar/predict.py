@@ -79,14 +79,20 @@ def files(ctx: Any) -> Files:
 
 
 def setting(ctx: Any, options: Mapping[str, Any]) -> Setting:
-    """Of the rung: none, model, fp8."""
-    on_gpu = ctx.device == "cuda"
-    if options["graphs"] and not on_gpu:
+    """Of the rung: none, model, fp8, group. Raises InputError for what does not go together."""
+    streamed = ctx.offload == "group"
+    if options["graphs"] and ctx.device != "cuda":
         raise InputError("--graphs needs an NVIDIA GPU", "leave it out")
+    if streamed and (options["graphs"] or options["compile"]):
+        raise InputError(
+            "--offload group moves weights, and neither --graphs nor --compile allows that",
+            "leave them out, or choose another rung",
+        )
     return Setting(
         device=ctx.device,
         dtype=DTYPES[ctx.dtype],
         keep=ctx.offload == "none",
+        streamed=streamed,
         float8=ctx.offload == "fp8",
         compiled=options["compile"],
         graphs=options["graphs"],

@@ -8,10 +8,10 @@ from typing import Any
 
 import clips
 from cvl_inside import InputError, Predictor, run
+from cvl_inside.avatar import Speech, read_speech, write_track
 from cvl_inside.diffusion import covering, open_picture, write_video
 from pose import read_poses
 from shape import Size, parse_area, size_for
-from sound import Speech, read_speech, write_track
 
 REPO = "Wan-AI/Wan2.2-S2V-14B"
 UNWANTED = (
@@ -19,6 +19,7 @@ UNWANTED = (
     "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
 )
 """What the authors of the model do not want to see."""
+MOST_S = 1800.0
 FOURTH = 4
 """Frames that become one latent."""
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
@@ -33,7 +34,7 @@ class WanS2V(Predictor):
         if options["infer_frames"] % FOURTH:
             raise InputError(f"--infer-frames is a multiple of {FOURTH}, as 80")
         area = parse_area(options["size"])
-        speech = read_speech(audio)
+        speech = read_speech(audio, MOST_S)
         picture = open_picture(image)
         size = size_for(area, picture.width / picture.height)
         plan = clips.plan(
@@ -75,7 +76,7 @@ class WanS2V(Predictor):
         progress = Progress(ctx, plan.clips * wish.steps)
         film = clips.Film(self.pipe, plan, wish, heard, progress.steps)
         seconds = min(speech.seconds, plan.frames / clips.FPS)
-        track = write_track(speech, seconds, folder / "track.wav")
+        track = write_track(speech, seconds, str(folder / "track.wav"))
         began = time.monotonic()
         write_video(_frames(ctx, film), clips.FPS, ctx.output("video"), track)
         took = time.monotonic() - began

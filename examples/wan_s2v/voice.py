@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from sound import RATE
+from cvl_inside.avatar import RATE
 from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 HOP, REACH = 320, 400

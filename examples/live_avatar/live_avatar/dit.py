@@ -7,6 +7,7 @@ weights in the weights' dtype.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Callable, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from live_avatar.conditions import FramePacker, tokens_of
 from live_avatar.norms import modulated
 from live_avatar.rope import Rotation, rotate
 from live_avatar.sizes import Sizes
+from live_avatar.streaming import StreamedLayers
 from torch import Tensor, nn
 
 FLOAT32_PARTS = ("time_embedding", "time_projection", "casual_audio_encoder", "head")
@@ -118,6 +120,16 @@ class AvatarTransformer(nn.Module):
         self.audio_injector = AudioInjector(sizes)
         self.trainable_cond_mask = nn.Embedding(3, dim)
         self.frame_packer = FramePacker(sizes.latent_channels, dim)
+        self.streamed: StreamedLayers | None = None
+
+    def stream(self, device: torch.device | str) -> None:
+        """Let the blocks wait in the machine's memory from now on; all else is on the device."""
+        self.streamed = StreamedLayers(self.blocks, device)
+
+    @property
+    def layers(self) -> Iterable[nn.Module]:
+        """The blocks in order, each where it can compute while it is the one in turn."""
+        return self.blocks if self.streamed is None else self.streamed
 
     @property
     def dtype(self) -> torch.dtype:
@@ -143,7 +155,7 @@ class AvatarTransformer(nn.Module):
         """
         padded = F.pad(text, (0, 0, 0, self.sizes.text_tokens - text.shape[0]))
         context = self.text_embedding(padded.to(self.device, self.dtype)).unsqueeze(0)
-        return [block.cross_attn.keys_values(context) for block in self.blocks]
+        return [block.cross_attn.keys_values(context) for block in self.layers]
 
     def hear(self, features: Tensor) -> list[Heard]:
         """What each injected layer hears of features [states, frames, audio_dim], per block."""
@@ -164,7 +176,7 @@ class AvatarTransformer(nn.Module):
         packed = self.frame_packer(motion)
         kinds = self.trainable_cond_mask.weight
         x = torch.cat([picture + kinds[REFERENCE], packed + kinds[MOTION]], 1)
-        for layer, block in enumerate(self.blocks):
+        for layer, block in enumerate(self.layers):
             query, new = block.begin(x, moment.modulation)
             x = block.finish(x, exchange(layer, query, new), moment.modulation, text[layer])
 
@@ -190,7 +202,7 @@ class AvatarTransformer(nn.Module):
         lattice = x.shape[2:]
         x = tokens_of(x) + self.trainable_cond_mask.weight[NOISE]
         injected = {layer: index for index, layer in enumerate(self.sizes.audio_layers)}
-        for layer, block in enumerate(self.blocks):
+        for layer, block in enumerate(self.layers):
             query, new = block.begin_turned(x, moment.modulation, rotation)
             x = block.finish(x, exchange(layer, query, new), moment.modulation, text[layer])
             if layer in injected:

@@ -35,9 +35,11 @@ def load_transformer(
     dtype: torch.dtype = torch.bfloat16,
     device: torch.device | str = "cpu",
     float8: bool = False,
+    streamed: bool = False,
 ) -> AvatarTransformer:
     """The model in a folder of Wan2.2-S2V's layout, with LiveAvatar's change merged in.
 
+    `streamed`: the blocks wait in the machine's memory, and come to the device one by one.
     Raises CheckpointError where a name is missing, unknown, or of another shape.
     """
     files = json.loads((folder / INDEX).read_text())["weight_map"]
@@ -61,7 +63,10 @@ def load_transformer(
                 f"{name} is {tuple(tensor.shape)}, expected {tuple(shapes[name])}"
             )
         merged = change.merged(name, tensor) if change else tensor
-        put(model, name, merged.to(torch.float32 if name.startswith(FLOAT32_PARTS) else dtype))
+        merged = merged.to(torch.float32 if name.startswith(FLOAT32_PARTS) else dtype)
+        put(model, name, merged.cpu() if streamed and name.startswith("blocks.") else merged)
+    if streamed:
+        model.stream(device)
     return model
 
 

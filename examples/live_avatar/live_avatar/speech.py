@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-from .sound import RATE
-
+RATE = 16000
+"""Samples a second, of one channel."""
 FPS = 25
 HEARD_PER_S = 50
 """Vectors that wav2vec 2.0 makes of a second, by its stride; by its edges, one or two fewer."""

@@ -15,17 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from live_avatar.compiled import compile_parts
+from live_avatar.dit import AvatarTransformer
+from live_avatar.generation import STEPS, Conditions, generate
+from live_avatar.loading import load_transformer
+from live_avatar.pictures import pixels
+from live_avatar.speech import Speech
+from live_avatar.text import Prompts, TextEncoder, encode_prompt, load_text_encoder
+from live_avatar.timeline import BLOCK_FRAMES, DROPPED_FRAMES, FPS, audio_blocks, blocks_for
+from live_avatar.vae import VideoAutoencoder, VideoDecoding, load_vae
 from PIL import Image
 from torch import Tensor
-
-from .compiled import compile_parts
-from .generation import STEPS, Conditions, generate
-from .loading import load_transformer
-from .pictures import pixels
-from .speech import Speech
-from .text import Prompts, TextEncoder, encode_prompt, load_text_encoder
-from .timeline import BLOCK_FRAMES, DROPPED_FRAMES, FPS, audio_blocks, blocks_for
-from .vae import VideoAutoencoder, VideoDecoding, load_vae
 
 MOTION_FRAMES = 73
 """Frames before the first that the model sees: the portrait, standing still."""
@@ -46,11 +46,13 @@ class Files:
 @dataclass(frozen=True)
 class Setting:
     """Where and how the networks compute. `keep`: all of them stay on the device, and not only
-    those that every block needs. `float8`, `compiled` and `graphs`: of the transformer."""
+    those that every block needs; `streamed`: the transformer's layers come there one by one.
+    `float8`, `compiled` and `graphs`: of the transformer."""
 
     device: str = "cpu"
     dtype: torch.dtype = torch.float32
     keep: bool = False
+    streamed: bool = False
     float8: bool = False
     compiled: bool = False
     graphs: bool = False
@@ -92,7 +94,7 @@ class Studio:
         self._said: tuple[str, Tensor] | None = None
         if setting.keep:
             self._text, self._speech = self._load_text(), self._load_speech()
-        self._transformer = None
+        self._transformer: AvatarTransformer | None = None
 
     def film(
         self, portrait: Image.Image, prompt: str, samples: np.ndarray, plan: Plan, seed: int
@@ -160,12 +162,12 @@ class Studio:
             self._files.base / VAE, dtype=setting.dtype, device=setting.device, channels_last=on_gpu
         )
 
-    def _load_transformer(self):
+    def _load_transformer(self) -> AvatarTransformer:
         if self._transformer is None:
             setting = self._setting
             self._transformer = load_transformer(
                 self._files.base, self._files.lora, dtype=setting.dtype, device=setting.device,
-                float8=setting.float8,
+                float8=setting.float8, streamed=setting.streamed,
             )  # fmt: skip
             if setting.compiled:
                 compile_parts(self._transformer)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from live_avatar.pickles import Tensors, load_pickled
+from live_avatar.vae_layers import CausalConv, Decoder, Encoder, Past
 from torch import Tensor, nn
-
-from .pickles import Tensors, load_pickled
-from .vae_layers import CausalConv, Decoder, Encoder, Past
 
 MEAN = (
     -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,

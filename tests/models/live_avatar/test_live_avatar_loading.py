@@ -49,6 +49,17 @@ def test_weights_are_in_the_dtype_asked_for_but_small_networks_in_float32(tmp_pa
     assert 1e-3 < (exact - half).abs().mean() < 0.05
 
 
+def test_streamed_layers_give_the_same_video_and_room_is_for_two(tmp_path: Path) -> None:
+    folder, lora = written(tmp_path)
+    whole = load_transformer(folder, lora, dtype=torch.float32)
+    streamed = load_transformer(folder, lora, dtype=torch.float32, streamed=True)
+    waiting = {name: tensor.clone() for name, tensor in streamed.state_dict().items()}
+    assert torch.equal(video(whole), video(streamed))
+    assert all(torch.equal(waiting[n], t) for n, t in streamed.state_dict().items())
+    used = {next(layer.parameters()).data_ptr() for layer in streamed.layers}
+    assert len(used) == 2 < len(streamed.blocks)
+
+
 def test_loading_holds_the_model_and_one_tensor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,8 @@ SMALL_TEXT = tensors.TextEncoder(
     vocabulary=tokens.T5_VOCABULARY, dim=24, attention=24, ffn_dim=32, heads=4, layers=2
 )
 SMALL_WIDTH = 4
+CHANGED = (".q", ".k", ".v", ".o", ".ffn.0", ".ffn.2")
+RANK = 4
 BESIDE = (
     "wav2vec2-large-xlsr-53-english/flax_model.msgpack",
     "wav2vec2-large-xlsr-53-english/pytorch_model.bin",
@@ -43,6 +45,17 @@ def wan_s2v(folder: Path) -> None:
     for name in BESIDE:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(bytes(4000))
+
+
+def live_avatar(folder: Path) -> None:
+    """What LiveAvatar adds to the transformer: factors for its linear layers, as peft names them."""
+    factors: tensors.Shapes = {}
+    for name, shape in tensors.speaker(SMALL).items():
+        layer = name.removesuffix(".weight")
+        if layer != name and len(shape) == 2 and layer.endswith(CHANGED):
+            factors[f"{layer}.lora_A.default.weight"] = (RANK, shape[1])
+            factors[f"{layer}.lora_B.default.weight"] = (shape[0], RANK)
+    save_file(tensors.filled(factors, torch.bfloat16), folder / "liveavatar.safetensors")
 
 
 def transformer(folder: Path) -> None:

@@ -2,6 +2,6 @@
 anything large is loaded. Nothing of numpy or OpenCV is imported before it is used."""
 
 from .faces import check_face
-from .speech import Speech, read_speech, write_track
+from .speech import RATE, Speech, read_speech, write_track
 
-__all__ = ["Speech", "check_face", "read_speech", "write_track"]
+__all__ = ["RATE", "Speech", "check_face", "read_speech", "write_track"]

@@ -9,7 +9,7 @@ from ..predictor import InputError
 from ..programs import ffmpeg
 
 RATE = 16000
-LEAST_S = 0.2
+LEAST_S = 0.25
 SILENCE_DB = -50.0
 """Of full scale; what is never louder is silent."""
 MONO = f"aresample={RATE}:ochl=mono:rematrix_maxval=1"
@@ -72,6 +72,10 @@ def _check(speech: Speech, most_s: float) -> None:
             "the audio holds no sound track that can be decoded",
             "use a WAV, MP3, FLAC, Ogg or M4A file, or a video with sound",
             "bad_audio",
+        )
+    if not np.isfinite(speech.samples).all():
+        raise InputError(
+            "the audio holds samples that are no numbers (NaN)", "export it anew", "bad_audio"
         )
     if speech.seconds < LEAST_S:
         raise InputError(

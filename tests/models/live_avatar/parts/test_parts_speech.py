@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import wave
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,6 @@ import pytest
 import small_parts
 import torch
 from live_avatar import speech as module
-from live_avatar.sound import LONGEST_S, check_length, read_sound
 from live_avatar.speech import Speech, step_of_frames
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -101,66 +98,3 @@ def test_other_weights_are_refused_by_their_names(folder: Path, tmp_path: Path) 
     save_file(tensors, tmp_path / "model.safetensors", {"format": "pt"})
     with pytest.raises(RuntimeError, match=r"another, wav2vec2\.encoder\.layer_norm\.weight"):
         Speech(tmp_path)
-
-
-def write(path: Path, samples: np.ndarray, rate: int = 16000) -> None:
-    """16 bits, [samples] or [samples, channels]."""
-    with wave.open(str(path), "wb") as stream:
-        stream.setnchannels(samples.ndim and samples.reshape(len(samples), -1).shape[1])
-        stream.setsampwidth(2)
-        stream.setframerate(rate)
-        stream.writeframes((samples * 32768).astype("<i2").tobytes())
-
-
-def test_sound_at_its_rate_is_read_bit_by_bit(tmp_path: Path) -> None:
-    """As librosa and soundfile read it: 16 bits over 32768, channels averaged."""
-    mono, other = small_parts.sound(1.0), small_parts.sound(1.0)[::-1]
-    write(tmp_path / "mono.wav", mono)
-    assert (read_sound(tmp_path / "mono.wav") == mono).all()
-    write(tmp_path / "stereo.wav", np.stack([mono, other], 1))
-    assert (read_sound(tmp_path / "stereo.wav") == (mono + other) / 2).all()
-
-
-def test_other_sound_is_converted(tmp_path: Path) -> None:
-    rate, seconds = 48000, 1.0
-    time = np.arange(round(rate * seconds)) / rate
-    tone = 0.5 * np.sin(2 * np.pi * 440 * time)
-    write(tmp_path / "stereo.wav", np.stack([tone, tone], 1), rate)
-    command = ["ffmpeg", "-v", "error", "-i", str(tmp_path / "stereo.wav"), "-b:a", "192k"]
-    subprocess.run([*command, str(tmp_path / "stereo.mp3")], check=True)
-    expected = 0.5 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)
-    for name in ("stereo.wav", "stereo.mp3"):
-        samples = read_sound(tmp_path / name)
-        assert abs(len(samples) - 16000) < 1700  # MP3 adds what its frames need
-        middle = samples[4000:12000]
-        assert np.abs(middle - expected[4000:12000]).max() < 0.02, name
-
-
-def test_what_no_video_can_be_made_of(tmp_path: Path) -> None:
-    write(tmp_path / "short.wav", small_parts.sound(0.05))
-    (tmp_path / "text.wav").write_text("no sound")
-    with pytest.raises(ValueError, match=r"too short: 0\.050 s"):
-        read_sound(tmp_path / "short.wav")
-    for name in ("text.wav", "missing.wav"):
-        with pytest.raises(ValueError, match="no sound track"):
-            read_sound(tmp_path / name)
-    command = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-f",
-        "f32le",
-        "-ar",
-        "16000",
-        "-i",
-        "pipe:0",
-        "-c:a",
-        "pcm_f32le",
-    ]
-    broken = np.full(16000, np.nan, "<f4").tobytes()
-    subprocess.run([*command, str(tmp_path / "broken.wav")], input=broken, check=True)
-    with pytest.raises(ValueError, match="no numbers"):
-        read_sound(tmp_path / "broken.wav")
-    check_length(LONGEST_S)
-    with pytest.raises(ValueError, match="longer than 2 hours"):
-        check_length(LONGEST_S + 1)
