@@ -52,7 +52,7 @@ def sized(picture: Image.Image, size: str) -> Image.Image:
     """The middle of the picture, of as many pixels as `704*384` has. Raises InputError."""
     width, height = map(int, re.split(r"[*xX]", size))
     try:
-        check_picture(picture.width, picture.height, width * height)
+        check_picture(picture.width, picture.height)
     except ValueError as error:
         raise InputError(str(error), "give another picture, or another --size") from None
     return filling(picture, *video_size(picture.width, picture.height, width * height))

@@ -85,8 +85,9 @@ def test_exact_rungs_give_the_same_bytes_and_fp8_is_near(room: Room, tone: Path)
     plain = room(tone)
     for rung in ("model", "group"):
         assert room(tone, rung).content == plain.content, rung
-    near = room(tone, "fp8")
-    assert 0 < np.abs(near.frames - plain.frames).mean() < 10
+    near, other = room(tone, "fp8"), room(tone, seed=2)
+    far = np.abs(other.frames - plain.frames).mean()
+    assert 0 < np.abs(near.frames - plain.frames).mean() < far / 3
 
 
 def test_a_clip_of_24_frames_shows_21_and_cuts_the_sound_as_well(room: Room, tone: Path) -> None:
