@@ -15,11 +15,10 @@ HERE = Path(__file__).resolve()
 EXAMPLE = HERE.parents[3] / "examples" / "live_avatar"
 sys.path[:0] = [str(EXAMPLE), str(HERE.parents[1])]
 
-from filming import Made, Told, made, sound  # noqa: E402 (it says where cvl_inside is)
-
 import predict  # noqa: E402
 from checkpoints.families import build  # noqa: E402
 from cvl_inside import InputError  # noqa: E402
+from filming import Made, Told, made, sound  # noqa: E402 (it says where cvl_inside is)
 from PIL import Image  # noqa: E402
 
 TONE = "sine=frequency=300:sample_rate=16000:duration=1.3"

@@ -48,7 +48,7 @@ def wan_s2v(folder: Path) -> None:
 
 
 def live_avatar(folder: Path) -> None:
-    """What LiveAvatar adds to the transformer: factors for its linear layers, as peft names them."""
+    """What LiveAvatar adds to the transformer: factors for its linear layers, named by peft."""
     factors: tensors.Shapes = {}
     for name, shape in tensors.speaker(SMALL).items():
         layer = name.removesuffix(".weight")
