@@ -1,4 +1,4 @@
-"""live_avatar from its repos, in a container on the CPU, with small checkpoints in the real layout."""
+"""live_avatar from its repos, in a container on the CPU, with small checkpoints of real layout."""
 
 from __future__ import annotations
 
