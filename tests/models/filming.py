@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-
-REPOSITORY = Path(__file__).resolve().parents[2]
-for place in (REPOSITORY / "cvl" / "inside", REPOSITORY / "tests" / "support"):
-    sys.path.insert(0, str(place))
-
-from cvl_inside.events import Events  # noqa: E402
-from cvl_inside.predictor import Context  # noqa: E402
-from cvl_inside.runtime import Runtime  # noqa: E402
+from cvl_inside.events import Events
+from cvl_inside.predictor import Context
+from cvl_inside.runtime import Runtime
 
 
 @dataclass

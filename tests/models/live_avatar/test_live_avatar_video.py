@@ -13,12 +13,14 @@ import pytest
 
 HERE = Path(__file__).resolve()
 EXAMPLE = HERE.parents[3] / "examples" / "live_avatar"
-sys.path[:0] = [str(EXAMPLE), str(HERE.parents[1])]
+REPOSITORY = HERE.parents[3]
+PLACES = (EXAMPLE, HERE.parents[1], REPOSITORY / "cvl" / "inside", REPOSITORY / "tests" / "support")
+sys.path[:0] = map(str, PLACES)
 
 import predict  # noqa: E402
 from checkpoints.families import build  # noqa: E402
 from cvl_inside import InputError  # noqa: E402
-from filming import Made, Told, made, sound  # noqa: E402 (it says where cvl_inside is)
+from filming import Made, Told, made, sound  # noqa: E402
 from PIL import Image  # noqa: E402
 
 TONE = "sine=frequency=300:sample_rate=16000:duration=1.3"

@@ -8,7 +8,9 @@ from typing import Any
 
 HERE = Path(__file__).resolve()
 EXAMPLE = HERE.parents[3] / "examples" / "wan_s2v"
-sys.path[:0] = [str(EXAMPLE), str(HERE.parents[1])]
+REPOSITORY = HERE.parents[3]
+PLACES = (EXAMPLE, HERE.parents[1], REPOSITORY / "cvl" / "inside", REPOSITORY / "tests" / "support")
+sys.path[:0] = map(str, PLACES)
 
 import clips  # noqa: E402
 import predict  # noqa: E402
@@ -18,7 +20,7 @@ import voice  # noqa: E402
 from checkpoints import speaking, tensors  # noqa: E402
 from checkpoints.families import build  # noqa: E402
 from cvl_inside import InputError  # noqa: E402
-from filming import Made, Told, made, sound  # noqa: E402 (it says where cvl_inside is)
+from filming import Made, Told, made, sound  # noqa: E402
 from shape import Size, size_for  # noqa: E402
 
 __all__ = [
