@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from cvl_inside import InputError, Predictor, run
 from cvl_inside.avatar import check_face, read_speech, write_track
+from cvl_inside.decoding import OutputError
 from cvl_inside.diffusion import open_picture, write_video
 from live_avatar.pictures import check_picture, filling, video_size
 from live_avatar.studio import Files, Plan, Setting, Studio, plan_for
@@ -44,7 +45,10 @@ class LiveAvatar(Predictor):
         film = self.studio.film(portrait, options["prompt"], speech.samples, plan, ctx.seed)
         with tempfile.TemporaryDirectory(dir=ctx.scratch) as folder:
             track = write_track(speech, plan.seconds, str(Path(folder) / "track.wav"))
-            write_video(told(ctx, film, plan), FPS, ctx.output("video"), track)
+            try:
+                write_video(told(ctx, film, plan), FPS, ctx.output("video"), track)
+            except FloatingPointError as error:
+                raise OutputError(f"{error}: another --dtype may help") from None
         return {"video": ctx.output("video")}
 
 

@@ -100,7 +100,7 @@ class Studio:
         self, portrait: Image.Image, prompt: str, samples: np.ndarray, plan: Plan, seed: int
     ) -> Iterator[np.ndarray]:
         """Frames of each block, uint8 [frames, rows, columns, 3], as soon as they are made; of
-        speech at 16 kHz, float32 [samples]."""
+        speech at 16 kHz, float32 [samples]. Raises FloatingPointError."""
         text, heard = self._read(prompt), self._hear(samples, plan)
         model = self._load_transformer()
         conditions = self._look(portrait, text)
@@ -112,6 +112,8 @@ class Studio:
             clip_blocks=plan.clip_blocks, graphs=self._setting.graphs,
         )  # fmt: skip
         for latents in blocks:
+            if not torch.isfinite(latents).all():
+                raise FloatingPointError("the model gave numbers that are none (NaN)")
             video = decoding(latents[None])[0, :, skipped:][:, :left]
             left, skipped = left - video.shape[1], 0
             yield ((video.permute(1, 2, 3, 0) + 1) * 127.5).round().byte().cpu().numpy()
