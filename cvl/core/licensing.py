@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cvl.core.manifest import ModelLicense, ModelManifest, Weights
+from cvl.core.manifest import License, ModelLicense, ModelManifest, Weights
 from cvl.core.references import parse_reference
 from cvl.core.weights import known_as, url_name
 
@@ -82,7 +82,10 @@ def license_of(manifest: ModelManifest, repo: str) -> ModelLicense | None:
 
 
 def _stated(manifest: ModelManifest) -> ModelLicense:
-    return ModelLicense(manifest.license.weights, manifest.license.commercial)
+    """What it says of itself. Where there are weights, `none` says nothing of them."""
+    stated = manifest.license
+    silent = manifest.weights and stated.weights == License("").weights
+    return ModelLicense(UNKNOWN if silent else stated.weights, stated.commercial)
 
 
 def _part(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,6 +72,12 @@ def test_weights_of_the_users_own_are_under_no_licence_that_is_known() -> None:
     assert terms_of(manifest(weights=()), parts_of(manifest(weights=()), {}, loras=True)) == Terms(
         "BSD", "MIT and unknown", None
     )
+
+
+def test_weights_of_which_a_manifest_says_nothing_are_not_told_as_none() -> None:
+    model = replace(manifest(weights=(Weights(repo="org/a"),)), license=License("BSD"))
+    assert terms_of(model) == Terms("BSD", "unknown", commercial=False)
+    assert terms_of(replace(model, weights=())) == Terms("BSD", "none", commercial=False)
 
 
 def test_the_table_allows_what_the_default_does_not() -> None:
