@@ -5,7 +5,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 OUTPUT ?= demo.mp4
 
-.PHONY: demo test test-examples faults check bench schemas locks clean
+.PHONY: demo test test-examples faults check bench bench-models schemas locks clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -57,5 +57,14 @@ locks: $(VENV)/ready
 bench: $(VENV)/ready-test
 	$(RUN) benchmarks/overhead.py; first=$$?; $(RUN) benchmarks/models_list.py && exit $$first
 
+$(VENV)-models/ready: examples/live_avatar/requirements.in
+	$(PYTHON) -m venv $(VENV)-models
+	$(VENV)-models/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-models/bin/python -m pip install --quiet -r $<
+	touch $@
+
+bench-models: $(VENV)-models/ready
+	$(VENV)-models/bin/python benchmarks/live_avatar.py
+
 clean:
-	rm -rf $(VENV) demo.mp4 junit-*.xml
+	rm -rf $(VENV) $(VENV)-models demo.mp4 junit-*.xml

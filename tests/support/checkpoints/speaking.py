@@ -3,8 +3,10 @@ autoencoder as pickles, wav2vec2 and a tokenizer in folders."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from string import ascii_lowercase
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,29 +21,34 @@ SMALL = tensors.Speaker(
 SMALL_TEXT = tensors.TextEncoder(
     vocabulary=tokens.T5_VOCABULARY, dim=24, attention=24, ffn_dim=32, heads=4, layers=2
 )
-SMALL_WIDTH = 4
+SMALL_AUTOENCODER = tensors.Autoencoder(dim=4)
+TEXT_FILE = "models_t5_umt5-xxl-enc-bf16.pth"
+AUTOENCODER_FILE = "Wan2.1_VAE.pth"
+TOKENIZER_FOLDER = "google/umt5-xxl"
+HEARING_FOLDER = "wav2vec2-large-xlsr-53-english"
 CHANGED = (".q", ".k", ".v", ".o", ".ffn.0", ".ffn.2")
 RANK = 4
 BESIDE = (
-    "wav2vec2-large-xlsr-53-english/flax_model.msgpack",
-    "wav2vec2-large-xlsr-53-english/pytorch_model.bin",
+    f"{HEARING_FOLDER}/flax_model.msgpack",
+    f"{HEARING_FOLDER}/pytorch_model.bin",
     "assets/471504690-b63bfa58-d5d7-4de6-a1a2-98970b06d9a7.mp4",
 )
 """By their kind: what the real repository has besides, and nobody should fetch."""
 HEARD = ("audio", "head.head")
+Value = Callable[[str, torch.Size], torch.Tensor]
 NORMED = "parametrizations.weight.original"
 
 
 def wan_s2v(folder: Path) -> None:
     transformer(folder)
     encoder = tensors.filled(tensors.text_encoder(SMALL_TEXT), torch.bfloat16)
-    torch.save(encoder, folder / "models_t5_umt5-xxl-enc-bf16.pth")
-    autoencoder = tensors.filled(
-        tensors.autoencoder(SMALL_WIDTH), torch.float32, ("decoder.head.2",)
+    torch.save(encoder, folder / TEXT_FILE)
+    shapes = tensors.autoencoder(SMALL_AUTOENCODER)
+    torch.save(
+        tensors.filled(shapes, torch.float32, ("decoder.head.2",)), folder / AUTOENCODER_FILE
     )
-    torch.save(autoencoder, folder / "Wan2.1_VAE.pth")
-    tokenizer(folder / "google" / "umt5-xxl")
-    hearing(folder / "wav2vec2-large-xlsr-53-english")
+    tokenizer(folder / TOKENIZER_FOLDER)
+    hearing(folder / HEARING_FOLDER)
     for name in BESIDE:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(bytes(4000))
@@ -97,23 +104,37 @@ def tokenizer(folder: Path) -> None:
     (folder / "spiece.model").write_bytes(tokens.sentencepiece_model())
 
 
-def hearing(folder: Path) -> None:
-    model = Wav2Vec2ForCTC(
-        Wav2Vec2Config(
-            hidden_size=SMALL.audio_dim, num_hidden_layers=SMALL.audio_layers - 1,
-            num_attention_heads=4, intermediate_size=32, conv_dim=(16,) * 7, vocab_size=33,
-            num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4, conv_bias=True,
-            do_stable_layer_norm=True, feat_extract_norm="layer",
-        )
+def hearing_config() -> Wav2Vec2Config:
+    """wav2vec 2.0 of the kind of the large ones, with as many states, since the transformer's
+    weights have one number for each."""
+    return Wav2Vec2Config(
+        hidden_size=SMALL.audio_dim, intermediate_size=2 * SMALL.audio_dim,
+        num_hidden_layers=SMALL.audio_layers - 1, num_attention_heads=4, conv_dim=(16,) * 7,
+        vocab_size=33,
+        num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4, conv_bias=True,
+        do_stable_layer_norm=True, feat_extract_norm="layer",
     )  # fmt: skip
+
+
+def hearing(folder: Path, value: Value | None = None) -> None:
+    """With the names of weights from before parametrisations, which the real file has; random
+    weights, or those that `value` gives."""
+    model = Wav2Vec2ForCTC(hearing_config())
     model.save_pretrained(folder)
     file = folder / "model.safetensors"
-    old = {as_written_then(name): value for name, value in load_file(file).items()}
+    old = {as_written_then(name): tensor for name, tensor in load_file(file).items()}
+    if value:
+        old = {name: value(name, tensor.shape) for name, tensor in old.items()}
     save_file(old, file, {"format": "pt"})
     Wav2Vec2FeatureExtractor(
         feature_size=1, sampling_rate=16000, padding_value=0.0, do_normalize=True,
         return_attention_mask=True,
     ).save_pretrained(folder)  # fmt: skip
+    letters = ["<pad>", "<s>", "</s>", "<unk>", "|", "'", "-", *ascii_lowercase]
+    tokens.write(folder / "vocab.json", {letter: n for n, letter in enumerate(letters)})
+    special = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    tokens.write(folder / "special_tokens_map.json", special)
+    tokens.write(folder / "tokenizer_config.json", {**special, "word_delimiter_token": "|"})
 
 
 def as_written_then(name: str) -> str:

@@ -113,13 +113,24 @@ def text_encoder(sizes: TextEncoder) -> Shapes:
     return shapes | {"norm.weight": (sizes.dim,)}
 
 
-def autoencoder(dim: int = 96, latents: int = 16) -> Shapes:
-    """Wan2.1_VAE.pth: four levels, 8 times smaller each way and 4 in time."""
-    wide = 4 * dim
-    shapes = _coder("encoder", (3, dim), (wide, 2 * latents), _down(dim), "downsamples")
+@dataclass(frozen=True)
+class Autoencoder:
+    """Sizes of an autoencoder of four levels with `dim` times `widths` channels, three of them 2
+    times smaller each way, two in time as well; the defaults are those of Wan 2.1."""
+
+    dim: int = 96
+    latents: int = 16
+    widths: tuple[int, ...] = (1, 2, 4, 4)
+    blocks: int = 2
+
+
+def autoencoder(sizes: Autoencoder = Autoencoder()) -> Shapes:
+    """Wan2.1_VAE.pth."""
+    dim, latents, wide = sizes.dim, sizes.latents, sizes.dim * sizes.widths[-1]
+    shapes = _coder("encoder", (3, dim), (wide, 2 * latents), _down(sizes), "downsamples")
     shapes |= convolution("conv1", 2 * latents, 2 * latents, 1, 1, 1)
     shapes |= convolution("conv2", latents, latents, 1, 1, 1)
-    return shapes | _coder("decoder", (latents, wide), (dim, 3), _up(dim), "upsamples")
+    return shapes | _coder("decoder", (latents, wide), (dim, 3), _up(sizes), "upsamples")
 
 
 def _coder(
@@ -139,26 +150,26 @@ def _coder(
     return shapes | convolution(f"{name}.head.2", *last, 3, 3, 3)
 
 
-def _down(dim: int) -> Iterator[Shapes]:
-    now = dim
-    for level, (times, timed) in enumerate(((1, False), (2, True), (4, True), (4, False))):
-        wide = dim * times
-        yield _residual(now, wide)
-        yield _residual(wide, wide)
-        now = wide
+def _down(sizes: Autoencoder) -> Iterator[Shapes]:
+    now = sizes.dim
+    for level, timed in enumerate((False, True, True, False)):
+        wide = sizes.dim * sizes.widths[level]
+        for _ in range(sizes.blocks):
+            yield _residual(now, wide)
+            now = wide
         if level < 3:
             shapes = convolution("resample.1", wide, wide, 3, 3)
             yield shapes | (convolution("time_conv", wide, wide, 3, 1, 1) if timed else {})
 
 
-def _up(dim: int) -> Iterator[Shapes]:
-    now = 4 * dim
-    for level, (times, timed) in enumerate(((4, True), (4, True), (2, False), (1, False))):
-        wide = dim * times
-        for _ in range(3):
+def _up(sizes: Autoencoder) -> Iterator[Shapes]:
+    now = sizes.dim * sizes.widths[-1]
+    for level, timed in zip((3, 2, 1, 0), (True, True, False, False), strict=True):
+        wide = sizes.dim * sizes.widths[level]
+        for _ in range(sizes.blocks + 1):
             yield _residual(now, wide)
             now = wide
-        if level < 3:
+        if level:
             shapes = convolution("resample.1", wide, wide // 2, 3, 3)
             yield shapes | (convolution("time_conv", wide, 2 * wide, 3, 1, 1) if timed else {})
             now = wide // 2

@@ -90,11 +90,10 @@ def vae(checkpoint: Path) -> dict[str, Any]:
     with torch.device("meta"):
         real = plain.WanVAE_(dim=96, z_dim=16, num_res_blocks=2, **sizes)
     sizes["dim_mult"] = [1, 2, 2, 2]
-    state = torch.load(checkpoint / small_parts.avatar.VAE_FILE, weights_only=True)
+    state = torch.load(checkpoint / small_parts.speaking.AUTOENCODER_FILE, weights_only=True)
+    small = small_parts.AUTOENCODER
     tiny = [
-        made.WanVAE_(
-            dim=small_parts.BASE, z_dim=16, num_res_blocks=small_parts.BLOCKS, **sizes
-        ).eval()
+        made.WanVAE_(dim=small.dim, z_dim=16, num_res_blocks=small.blocks, **sizes).eval()
         for made in (plain, streaming)
     ]
     for network in tiny:
@@ -126,12 +125,11 @@ def text(checkpoint: Path) -> dict[str, Any]:
     with torch.device("meta"):
         real = module.T5Encoder(256384, 4096, **sizes, **more)
     sizes = {"dim_attn": 32, "dim_ffn": 64, "num_heads": 4, "num_layers": 2}
-    tiny = module.T5Encoder(small_parts.avatar.VOCABULARY, 32, **sizes, **more).eval()
-    path = checkpoint / small_parts.avatar.TEXT_FILE
+    tiny = module.T5Encoder(small_parts.TEXT.vocabulary, 32, **sizes, **more).eval()
+    path = checkpoint / small_parts.speaking.TEXT_FILE
     tiny.load_state_dict(torch.load(path, weights_only=True), strict=True)
-    tokenizer = tokenizers.HuggingfaceTokenizer(
-        name=str(checkpoint / small_parts.avatar.TOKENIZER_FOLDER), seq_len=512, clean="whitespace"
-    )
+    folder = checkpoint / small_parts.speaking.TOKENIZER_FOLDER
+    tokenizer = tokenizers.HuggingfaceTokenizer(name=str(folder), seq_len=512, clean="whitespace")
     made: dict[str, Any] = {"names": small_parts.shapes(real)}
     made["cleaned"] = [tokenizer._clean(prompt) for prompt in small_parts.PROMPTS]
     for number, prompt in enumerate(small_parts.PROMPTS):
@@ -144,7 +142,7 @@ def text(checkpoint: Path) -> dict[str, Any]:
 
 def speech(checkpoint: Path) -> dict[str, Any]:
     encoder = upstreams("s2v.audio_encoder").AudioEncoder(
-        model_id=str(checkpoint / small_parts.avatar.SPEECH_FOLDER)
+        model_id=str(checkpoint / small_parts.speaking.HEARING_FOLDER)
     )
     encoder.model.eval()
     made: dict[str, Any] = {}

@@ -15,13 +15,16 @@ from transformers import Wav2Vec2Config
 HERE = Path(__file__).resolve()
 MODELS, TESTS = HERE.parents[2], HERE.parents[3]
 sys.path[:0] = [str(MODELS), str(TESTS.parent / "examples/live_avatar")]
-sys.path.append(str(TESTS / "support/checkpoints"))
+sys.path.append(str(TESTS / "support"))
 
-import avatar  # noqa: E402
+from checkpoints import speaking, tensors, tokens  # noqa: E402
 from filling import filled  # noqa: E402
 
 GOLDEN = HERE.parent / "golden"
-BASE, BLOCKS = 8, 1
+TEXT = tensors.TextEncoder(
+    vocabulary=tokens.T5_BYTES_VOCABULARY, dim=32, attention=32, ffn_dim=64, heads=4, layers=2
+)
+AUTOENCODER = tensors.Autoencoder(dim=8, widths=(1, 2, 2, 2), blocks=1)
 FRAMES, ROWS, COLUMNS = 73, 64, 64
 """Of the motion that a video starts from: 19 latents."""
 LATENTS = 7
@@ -95,5 +98,26 @@ def picture(width: int, height: int) -> np.ndarray:
 
 def write(folder: Path) -> Path:
     """The checkpoint of all parts, with these weights."""
-    avatar.write_avatar_parts(folder, 32, weight)
+    write_text(folder)
+    write_autoencoder(folder / speaking.AUTOENCODER_FILE)
+    write_speech(folder / speaking.HEARING_FOLDER)
     return folder
+
+
+def write_text(folder: Path) -> None:
+    """The encoder, in bfloat16, and its tokenizer."""
+    tokens.write_t5_with_bytes(folder / speaking.TOKENIZER_FOLDER)
+    shapes = tensors.text_encoder(TEXT)
+    torch.save(by_formula(shapes, torch.bfloat16), folder / speaking.TEXT_FILE)
+
+
+def write_autoencoder(path: Path) -> None:
+    torch.save(by_formula(tensors.autoencoder(AUTOENCODER), torch.float32), path)
+
+
+def write_speech(folder: Path) -> None:
+    speaking.hearing(folder, weight)
+
+
+def by_formula(shapes: tensors.Shapes, dtype: torch.dtype) -> dict[str, Tensor]:
+    return {name: weight(name, torch.Size(shape)).to(dtype) for name, shape in shapes.items()}

@@ -20,7 +20,7 @@ GOLDEN = np.load(small_parts.GOLDEN / "speech.npz")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("speech")
-    small_parts.avatar.write_speech(folder, small_parts.weight)
+    small_parts.write_speech(folder)
     return folder
 
 

@@ -19,15 +19,16 @@ from live_avatar.vae import (
 )
 from torch.utils.flop_counter import FlopCounterMode
 
-TINY = VideoAutoencoderSizes(base=small_parts.BASE, widths=(1, 2, 2, 2), blocks=small_parts.BLOCKS)
+SIZES = small_parts.AUTOENCODER
+TINY = VideoAutoencoderSizes(base=SIZES.dim, widths=SIZES.widths, blocks=SIZES.blocks)
 GOLDEN = np.load(small_parts.GOLDEN / "vae.npz")
 NEAR = 1e-4
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("vae") / small_parts.avatar.VAE_FILE
-    small_parts.avatar.write_vae(path, small_parts.weight)
+    path = tmp_path_factory.mktemp("vae") / small_parts.speaking.AUTOENCODER_FILE
+    small_parts.write_autoencoder(path)
     return path
 
 
@@ -186,7 +187,6 @@ def test_frames_that_fill_no_latent_are_refused(
 
 
 def test_a_file_of_another_model_is_refused_by_its_names(tmp_path: Path) -> None:
-    path = tmp_path / "other.pth"
-    small_parts.avatar.write_text_encoder(path, small_parts.weight)
+    small_parts.write_text(tmp_path)
     with pytest.raises(RuntimeError, match=r"encoder\.conv1\.weight"):
-        load_vae(path)
+        load_vae(tmp_path / small_parts.speaking.TEXT_FILE)
