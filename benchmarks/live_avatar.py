@@ -5,9 +5,9 @@
 
 On a GPU: DiT seconds per forward, TFLOP/s, VAE seconds per block, frames per second over the frames
 that reach the host, time to the first, peak memory; for every option, and upstream's module at the
-same size when PATH is its checkout (what it imports must be there: peft, librosa and more). Everywhere: operations counted, and the bound that a GPU sets.
-Without a GPU: where the time of a small model goes on the CPU; fails where an operation that is no
-part of the model takes more than 5 %. Prints Markdown.
+same size when PATH is its checkout, and what that imports is there. Everywhere: operations counted,
+and the bound that a GPU sets. Without a GPU: where the time of a small model goes on the CPU; fails
+where an operation that is no part of the model takes more than 5 %. Prints Markdown.
 """
 
 from __future__ import annotations
