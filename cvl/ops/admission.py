@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from cvl.core.given import Names, having, inner_has, running
-from cvl.core.manifest import ModelManifest, PipelineManifest, Step
+from cvl.core.manifest import ModelManifest, PipelineManifest, Resources, Step
 from cvl.errors import CvlError, UserError
 from cvl.machine.gpus import Gpu, has_metal, read_gpus
 from cvl.ops.commercial import check_node
@@ -90,8 +90,11 @@ def _admit(machine: _Machine, node: Node, has: Names) -> None:
 
 
 def _admit_model(machine: _Machine, manifest: ModelManifest, asked: str | None) -> None:
-    needs = manifest.resources
-    check_memory(machine.session, needs)
+    _admit_gpu(machine, manifest.resources, asked)
+    check_memory(machine.session, manifest.resources)
+
+
+def _admit_gpu(machine: _Machine, needs: Resources, asked: str | None) -> None:
     if needs.gpu == "none" or asked == "none" or (machine.session.is_host and has_metal()):
         return
     gpus = machine.gpus()

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.examples.models import GONE, SAMPLE, Models, pixels, probe, sound, undemanding
+from tests.examples.models import (
+    EXAMPLES,
+    GONE,
+    SAMPLE,
+    Models,
+    pixels,
+    probe,
+    sound,
+    undemanding,
+)
 
 pytestmark = pytest.mark.docker
 BASE, LORA = "Wan-AI/Wan2.2-S2V-14B", "Quark-Vision/Live-Avatar"
@@ -16,6 +26,7 @@ SMALL = (
     "--image", str(SAMPLE), "--size", "64*64", "--sample-steps", "2", "--infer-frames", "24",
     "--gpus", "none", "--seed", "5",
 )  # fmt: skip
+OF_TALK = ("--size", "--sample-steps", "--infer-frames")
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +68,19 @@ def test_a_picture_without_a_face_is_refused(models: Models, examples: str, tmp_
     error = json.loads(result.stdout)["error"]
     assert result.returncode == 2 and "no face was found" in error["message"], error
     assert "--face any" in error["hint"]
+
+
+def test_a_text_is_spoken_by_a_picture_and_finished_in_three_containers(
+    models: Models, examples: str, tmp_path: Path
+) -> None:
+    """What the chain is for: tts, this avatar, ffmpeg."""
+    words = [word.replace("--", "--talk.") if word in OF_TALK else word for word in SMALL]
+    asked = ("--text", "Good day.", "--avatar", "live_avatar", *words, "-o", "film.mp4")
+    roots = f"{examples}{os.pathsep}{EXAMPLES}"
+    data = models.run("avatar_video", *asked, CVL_EXAMPLES=roots)
+    assert set(data["steps"]) == {"speech", "talk", "final"}
+    found = probe(tmp_path / "film.mp4")
+    assert (found.fps, found.width, found.height) == (25, 64, 64)
+    assert found.audio and found.frames > 12
+    licences = json.loads(models("inspect", "film.mp4", "--json").stdout)["data"]
+    assert "Wan-AI/Wan2.2-S2V-14B" in json.dumps(licences)

@@ -92,16 +92,18 @@ def test_what_nobody_can_speak_is_refused(
     assert error["hint"]
 
 
+@pytest.mark.parametrize("avatar", ["wan_s2v", "live_avatar"])
 def test_where_there_is_no_gpu_that_is_said_and_the_portrait_takes_over_when_it_may(
-    example_env: dict[str, str], tmp_path: Path
+    avatar: str, example_env: dict[str, str], tmp_path: Path
 ) -> None:
-    words = ("run", "avatar_video", "predict", "--text", "Hello", "--image", str(SAMPLE), "--json")
-    refused = run_cvl(example_env, tmp_path, *words, "--avatar", "wan_s2v", "-o", "a.mp4")
+    words = (
+        "run", "avatar_video", "predict", "--text", "Hello", "--image", str(SAMPLE), "--json",
+        "--avatar", avatar,
+    )  # fmt: skip
+    refused = run_cvl(example_env, tmp_path, *words, "-o", "a.mp4")
     error = json.loads(refused.stdout)["error"]
-    assert refused.returncode == 3 and "--fallback" in error["hint"]
+    assert refused.returncode == 3 and "GPU" in error["message"] and "--fallback" in error["hint"]
     assert not (tmp_path / "a.mp4").exists()
-    made = run_cvl(
-        example_env, tmp_path, *words, "--avatar", "wan_s2v", "--fallback", "-o", "b.mp4"
-    )
+    made = run_cvl(example_env, tmp_path, *words, "--fallback", "-o", "b.mp4")
     assert json.loads(made.stdout)["data"]["degraded"] is True
     assert probe(tmp_path / "b.mp4").audio
