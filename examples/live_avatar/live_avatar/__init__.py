@@ -1,0 +1,1 @@
+"""LiveAvatar: a portrait speaks, block by block. Begin with `studio` and `generation`."""
