@@ -1,8 +1,8 @@
 """Run the tests in sessions side by side: `python -m tests.support.sessions test|faults`.
 
-Tests with containers mostly wait. Those of tests/faults are in `faults` alone: as root in CI they
-get an engine of their own, because a leak check sees whatever else happens in an engine. The output
-of a session is shown when it is over, as a whole.
+Tests with containers mostly wait, so as root in CI two sessions of them run beside each other. Each
+has an engine to itself, because a leak check sees whatever else happens in one; elsewhere there is
+one engine. The output of a session is shown when it is over, as a whole.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ STATE = (
 )  # fmt: skip
 NAMES = "tests/containers/test_hostile_names.py"
 """Of their kind, though no fault."""
+OFFLINE = tuple(
+    f"tests/containers/test_{name}.py"
+    for name in ("gpu", "hostile_outputs", "never_twice", "secrets", "shell", "variations")
+)
+"""About half of the time that containers take; they need no network."""
 HUB = "tests/hub"
 FULL = {"CVL_TEST_FULL": "1"}
 
@@ -44,18 +49,31 @@ class Session:
 def sessions(target: str) -> list[Session]:
     """Those of `make test` or `make faults`."""
     if target == "faults":
-        own = {OWN: "faults"} if may_install() else {}
         return [
-            Session("faults", ("tests/faults", NAMES), {**own, **FULL}),
+            Session("faults", ("tests/faults", NAMES), {**_own_engine(), **FULL}),
             Session("state", STATE, FULL),
             Session("hub", (HUB,), FULL),
         ]
-    containers = ("-m", "docker", "--ignore=tests/faults", f"--ignore={NAMES}", EXAMPLES)
     return [
-        Session("with containers", containers),
+        *_with_containers(),
         Session("without containers", ("-m", "not docker", EXAMPLES, f"--ignore={HUB}")),
         Session("hub", (HUB,)),
     ]
+
+
+def _with_containers() -> list[Session]:
+    """Of `make test`: without those of tests/faults."""
+    some = ("-m", "docker", "--ignore=tests/faults", f"--ignore={NAMES}", EXAMPLES)
+    if not may_install():
+        return [Session("with containers", some)]
+    return [
+        Session("with containers", (*some, *(f"--ignore={file}" for file in OFFLINE))),
+        Session("with containers, offline", ("-m", "docker", *OFFLINE), _own_engine()),
+    ]
+
+
+def _own_engine() -> dict[str, str]:
+    return {OWN: "faults"} if may_install() else {}
 
 
 def run(chosen: list[Session]) -> int:
