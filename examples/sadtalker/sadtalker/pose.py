@@ -1,0 +1,78 @@
+"""The movement of the head, from the voice and a style: a conditional VAE's decoder."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from .residual_unet import ResidualUnet
+from .voice_encoder import WIDTH, encode, voice_encoder
+
+STYLES = 46
+LATENT = 64
+WINDOW = 32  # frames that are made at once
+SIZE = 6  # three angles, three of shift
+VOICE = 6  # numbers of the voice per frame
+HIDDEN = (128, 192)
+Tensor = torch.Tensor
+
+
+class PoseDecoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.resunet = ResidualUnet()
+        self.MLP = nn.Sequential()
+        self.MLP.add_module("L0", nn.Linear(LATENT + WINDOW * VOICE + SIZE, HIDDEN[0]))
+        self.MLP.add_module("A0", nn.ReLU())
+        self.MLP.add_module("L1", nn.Linear(*HIDDEN))
+        self.MLP.add_module("sigmoid", nn.Sigmoid())
+        self.pose_linear = nn.Linear(SIZE, SIZE)
+        self.linear_audio = nn.Linear(WIDTH, VOICE)
+        self.classbias = nn.Parameter(torch.zeros(STYLES, LATENT))
+
+    def forward(self, noise: Tensor, voice: Tensor, reference: Tensor, style: int) -> Tensor:
+        """(64,), (32, 512), (6,) -> (32, 6), relative to the reference."""
+        heard = self.linear_audio(voice).flatten()
+        known = torch.cat([reference, noise + self.classbias[style], heard])
+        drawn = self.MLP(known).view(1, 1, WINDOW, SIZE)
+        return self.pose_linear(self.resunet(drawn))[0, 0]
+
+
+class PoseGenerator(nn.Module):
+    """Named so that the decoder's weights have their official name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = PoseDecoder()
+
+
+class PoseNet(nn.Module):
+    """The parts of audio2pose that make a pose; its encoder and discriminator only trained it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.audio_encoder = voice_encoder()
+        self.netG = PoseGenerator()
+
+    def forward(self, windows: Tensor, reference: Tensor, style: int, noise: Tensor) -> Tensor:
+        """(T, 80, 16) of voice, (6,) the head at rest, noise (parts(T), 64) -> (T, 6).
+
+        The first frame is the head at rest; the others are made 32 at a time, the last of them
+        from the last 32 windows there are.
+        """
+        spoken = windows[1:]
+        made = [reference.new_zeros(1, SIZE)]
+        whole = len(spoken) // WINDOW
+        for index in range(parts(len(windows))):
+            last = index == whole
+            part = spoken[-WINDOW:] if last else spoken[index * WINDOW : (index + 1) * WINDOW]
+            voice = encode(self.audio_encoder, part)
+            voice = torch.cat([voice[:1].expand(WINDOW - len(voice), -1), voice])
+            poses = self.netG.decoder(noise[index], voice, reference, style)
+            made.append(poses[-(len(spoken) % WINDOW) :] if last else poses)
+        return reference + torch.cat(made)
+
+
+def parts(frames: int) -> int:
+    """How many windows the movement of so many frames is made in."""
+    return -((1 - frames) // WINDOW)

@@ -1,0 +1,75 @@
+"""What is to be known of a face in a picture: where it is, and its 3D coefficients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from .face3d import FaceReconstruction, motion_of
+from .face_detector import RetinaFace, find_face
+from .face_input import aligned, five_points
+from .framing import Framing, around_face, whole
+from .landmark_net import LandmarkNet, find_landmarks
+
+MOVING = 70  # 64 of expression, three angles, three of shift
+COEFFICIENTS = MOVING + 3  # ... and scale, x, y of the picture in front of the 3D net
+
+
+class NoFace(ValueError):
+    """There is no face in the picture that the detector is sure of."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """`part`: (S, S, 3) red-green-blue bytes that are rendered from; coefficients: (73,)."""
+
+    part: np.ndarray
+    coefficients: np.ndarray
+    framing: Framing
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Three nets, on one device."""
+
+    detector: RetinaFace
+    landmarks: LandmarkNet
+    reconstruction: FaceReconstruction
+
+    def face(self, picture: np.ndarray, preprocess: str, size: int) -> Face:
+        """Of (H, W, 3) red-green-blue bytes. Raises NoFace, but for `resize`."""
+        framing = self.framing(picture, preprocess)
+        part = cv2.resize(framing.cut(picture), (size, size))
+        return Face(part, self.coefficients(part), framing)
+
+    def framing(self, picture: np.ndarray, preprocess: str) -> Framing:
+        if preprocess == "resize":
+            return whole(picture)
+        points = self._points(picture, picture)
+        if points is None:
+            raise NoFace("no face was found in the picture")
+        return around_face(picture, points, "ext" in preprocess)
+
+    def coefficients(self, part: np.ndarray) -> np.ndarray:
+        """(S, S, 3) red-green-blue bytes -> (73,)."""
+        height, width = part.shape[:2]
+        points = five_points(self._points(part, part[..., ::-1]), width, height)
+        picture, placement = aligned(Image.fromarray(part), points)
+        pixels = torch.from_numpy(np.array(picture) / 255).float().permute(2, 0, 1)[None]
+        device = next(self.reconstruction.parameters()).device
+        moving = motion_of(self.reconstruction(pixels.to(device)))[0].cpu().numpy()
+        return np.concatenate([moving, placement])
+
+    def _points(self, picture: np.ndarray, seen: np.ndarray) -> np.ndarray | None:
+        """(68, 2) landmarks; `seen` is the picture with its channels as the detector had them when
+        upstream called it: blue first for a part, red first for a picture that is yet to be cut."""
+        box = find_face(self.detector, seen)
+        if box is None:
+            return None
+        left, top, right, bottom = box
+        points = find_landmarks(self.landmarks, picture[top:bottom, left:right])
+        return points + np.array([left, top], np.float32)

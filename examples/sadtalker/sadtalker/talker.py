@@ -1,0 +1,74 @@
+"""The whole way from a picture and speech to frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from . import voice
+from .acting import Actor, Chance, Examples
+from .options import Options
+from .pasting import paste
+from .reading import Face, Reader
+from .rendering import Renderer
+
+
+class TooShort(ValueError):
+    """The speech is shorter than one frame."""
+
+
+@dataclass(frozen=True)
+class Talker:
+    reader: Reader
+    actor: Actor
+    renderer: Renderer
+
+    @torch.inference_mode()
+    def face(self, picture: np.ndarray, options: Options) -> Face:
+        """Of (H, W, 3) red-green-blue bytes. Raises NoFace."""
+        return self.reader.face(picture, options.preprocess, options.size)
+
+    @torch.inference_mode()
+    def example(self, frames: Iterable[np.ndarray], options: Options) -> np.ndarray:
+        """(N, 73): what a face does in other frames, which are all cut as the first is."""
+        framing, found = None, []
+        for frame in frames:
+            framing = framing or self.reader.framing(frame, options.preprocess)
+            part = cv2.resize(framing.cut(frame), (256, 256))
+            found.append(self.reader.coefficients(part))
+        return np.stack(found)
+
+    @torch.inference_mode()
+    def track(
+        self, wave: np.ndarray, face: Face, options: Options, examples: Examples, seed: int
+    ) -> np.ndarray:
+        """(N,) speech at 16 kHz -> (T, 70 or 73) coefficients at 25 frames per second."""
+        frames = voice.frames_of(len(wave))
+        if frames == 0:
+            raise TooShort("the speech is shorter than one frame")
+        wave = wave[: int(frames * (voice.RATE / voice.FPS))]
+        mel = voice.mel_spectrogram(wave)
+        chance = Chance.drawn(frames, seed)
+        return self.actor.play(mel, face.coefficients, options, examples, chance)
+
+    @torch.inference_mode()
+    def frames(
+        self, picture: np.ndarray, face: Face, track: np.ndarray, options: Options
+    ) -> Iterator[np.ndarray]:
+        """(H, W, 3) red-green-blue bytes, one after the other; none is kept."""
+        for frame in self.renderer.frames(face.part, face.coefficients, track, options):
+            yield finished(frame, picture, face, options)
+
+
+def finished(frame: np.ndarray, picture: np.ndarray, face: Face, options: Options) -> np.ndarray:
+    """A rendered frame in the shape of what was cut out, or pasted back into the picture."""
+    if options.pastes:
+        height, width = picture.shape[:2]
+        return paste(picture, frame, face.framing.box_in(width, height))
+    left, top, right, bottom = face.framing.box
+    height = int(options.size * (bottom - top) / (right - left))
+    return cv2.resize(frame, (options.size, max(2, height)))
