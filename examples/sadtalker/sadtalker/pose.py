@@ -38,9 +38,18 @@ class PoseDecoder(nn.Module):
         return self.pose_linear(self.resunet(drawn))[0, 0]
 
 
-class PoseGenerator(nn.Module):
-    """Named so that the decoder's weights have their official name."""
+class Voice(nn.Module):
+    """Named so that the encoder's weights have their official names, as is the next one."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.audio_encoder = voice_encoder()
+
+    def forward(self, windows: Tensor) -> Tensor:
+        return encode(self.audio_encoder, windows)
+
+
+class PoseGenerator(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.decoder = PoseDecoder()
@@ -51,7 +60,7 @@ class PoseNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.audio_encoder = voice_encoder()
+        self.audio_encoder = Voice()
         self.netG = PoseGenerator()
 
     def forward(self, windows: Tensor, reference: Tensor, style: int, noise: Tensor) -> Tensor:
@@ -66,7 +75,7 @@ class PoseNet(nn.Module):
         for index in range(parts(len(windows))):
             last = index == whole
             part = spoken[-WINDOW:] if last else spoken[index * WINDOW : (index + 1) * WINDOW]
-            voice = encode(self.audio_encoder, part)
+            voice = self.audio_encoder(part)
             voice = torch.cat([voice[:1].expand(WINDOW - len(voice), -1), voice])
             poses = self.netG.decoder(noise[index], voice, reference, style)
             made.append(poses[-(len(spoken) % WINDOW) :] if last else poses)

@@ -146,13 +146,12 @@ def faces() -> Numbers:
     reconstruction = filled(define_net_recon("resnet50", use_last_fc=False, init_path=""))
     detector = filled(RetinaFace("resnet50", device="cpu"))
     boxes, scores, landmarks = detector(pictures("detected", 1, 96, 128) * 255 - 117)
-    best = detector.detect_faces(small.picture("detected", 96, 128), 0.0)[0]
     net = filled(FAN(num_modules=small.HOURGLASSES, num_landmarks=98, device="cpu"))
     heat = net(pictures("aligned", 1, 256, 256))[0][-1][0]
     return {
         "coefficients": reconstruction(pictures("face", 2, 96, 96)).numpy(),
         "boxes": boxes[0].numpy(), "scores": scores[0, :, 1].numpy(),
-        "landmarks": landmarks[0].numpy(), "best": best[:5],
+        "landmarks": landmarks[0].numpy(), 
         "heat": heat[:, ::8, ::8].numpy(), "heat_at_row_30": heat[:, 30].numpy(),
     }  # fmt: skip
 

@@ -21,6 +21,8 @@ OTHER = 11  # frames of the video that is followed
 
 def places() -> Numbers:
     """How a picture is cut round a face, and moved for the 3D net; how eyes blink, heads turn."""
+    from facexlib.detection.retinaface import generate_config
+    from facexlib.detection.retinaface_utils import PriorBox, decode
     from src.face3d.util import load_mats, preprocess
     from src.face3d.util.my_awing_arch import calculate_points
     from src.facerender.modules.make_animation import get_rotation_matrix
@@ -54,6 +56,8 @@ def places() -> Numbers:
     for index, row in enumerate(heat):
         row[:] = np.roll(row, (7 * index % 50 - 57, 5 * index % 50 - 57), (0, 1))
     found["heat peaks"] = calculate_points(heat[None])[0]
+    anchors = PriorBox(generate_config("resnet50"), (90, 130)).forward()
+    found["boxes"] = decode(small.tensor("boxes", len(anchors), 4), anchors, [0.1, 0.2]).numpy()
     found["68"] = landmark_98_to_68(small.noise("98", (98, 2)))
     return found
 

@@ -87,10 +87,10 @@ def wave() -> np.ndarray:
 
 def landmarks(name: str, x: float, y: float, size: float, tilt: float) -> np.ndarray:
     """(68, 2) in float32: the face of an average person, roughly, of this size and tilt."""
-    spots = {slice(36, 42): (-0.3, -0.3), slice(42, 48): (0.3, -0.3), slice(48, 68): (0, 0.45)}
+    spots = ((36, 42, (-0.3, -0.3)), (42, 48, (0.3, -0.3)), (48, 68, (0, 0.45)))
     made = noise(name, (68, 2)) * 0.1
-    for where, middle in spots.items():
-        made[where] += middle
+    for first, last, middle in spots:
+        made[first:last] += middle
     made[48] += (-0.2, 0)
     made[54] += (0.2, 0)
     turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])

@@ -11,7 +11,7 @@ import pytest
 import sadtalker_small as small
 import torch
 from PIL import Image
-from sadtalker import face_input, landmark_net, mapping, smoothing, turns, voice
+from sadtalker import face_detector, face_input, landmark_net, mapping, smoothing, turns, voice
 from sadtalker.acting import Actor, Chance, Examples
 from sadtalker.blinks import blinks
 from sadtalker.blocks import fold
@@ -123,6 +123,12 @@ def test_a_face_is_moved_for_the_3d_net_as_upstream_moves_it() -> None:
     assert np.abs(placement - theirs["placement"]).max() <= 1e-3
     difference = np.asarray(made)[::2, ::2].astype(int) - theirs["aligned"]
     assert np.abs(difference).max() <= 1 and (difference == 0).mean() > 0.999
+
+
+def test_faces_are_where_upstream_finds_them() -> None:
+    places = face_detector.anchors(90, 130)
+    made = face_detector.decoded(small.noise("boxes", (len(places), 4)), places)
+    assert np.abs(made - golden("places")["boxes"]).max() <= 1e-6
 
 
 def test_landmarks_are_read_off_heat_maps_as_upstream_reads_them() -> None:

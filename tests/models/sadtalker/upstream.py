@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 COMMIT = "cd4c0465ae0b54a6f85af57f5c65fec9fe23e7f8"
 FACEXLIB = "facexlib 0.3.0"
@@ -66,6 +67,7 @@ def make_ready(upstream: Path, facexlib: Path) -> None:
     sys.path[:0] = [str(upstream), str(facexlib)]
     np.VisibleDeprecationWarning = DeprecationWarning  # type: ignore[attr-defined]
     np.float = float  # type: ignore[attr-defined]
+    Image.ANTIALIAS = Image.Resampling.LANCZOS  # type: ignore[attr-defined]
     stand_in("kornia.geometry", warp_affine=None)
     stand_in("skimage.io")
     stand_in("skimage.transform", resize=same_size)
@@ -78,12 +80,6 @@ def make_ready(upstream: Path, facexlib: Path) -> None:
     stand_in("torchvision.models", resnet50=resnet.resnet50)
     stand_in("torchvision.models._utils", IntermediateLayerGetter=layers_of)
     stand_in("torchvision.transforms.functional", normalize=None)
-    stand_in("torchvision.ops", nms=by_score)
-
-
-def by_score(boxes: Any, scores: Any, iou_threshold: float) -> Any:
-    """All boxes, the surest first: torchvision.ops.nms keeps that one, and no other is looked at."""
-    return scores.argsort(descending=True)
 
 
 def layers_of(net: Any, wanted: dict[str, int]) -> Any:
