@@ -100,7 +100,6 @@ def work(given: argparse.Namespace) -> int:
 
 def ours(given: argparse.Namespace, part: Any, track: Any) -> Callable[[], Any]:
     import sadtalker_small as small
-
     from sadtalker.blocks import fold
     from sadtalker.dense_motion import DenseMotion
     from sadtalker.generator import Generator
@@ -115,7 +114,13 @@ def ours(given: argparse.Namespace, part: Any, track: Any) -> Callable[[], Any]:
     for net in (generator, keypoints):
         fold(net)
     renderer = Renderer(generator, keypoints, small.filled(MappingNet()))
-    return lambda: list(renderer.frames(part, small.face("rest"), track, Options(batch=2)))[0]
+    face, options = small.face("rest"), Options(batch=2)
+
+    def render() -> Any:
+        made = list(renderer.frames(part, face, track, options))
+        return made[0]
+
+    return render
 
 
 def upstream(given: argparse.Namespace, part: Any, track: Any) -> Callable[[], Any]:
@@ -125,12 +130,11 @@ def upstream(given: argparse.Namespace, part: Any, track: Any) -> Callable[[], A
     from upstream import make_ready
 
     make_ready(given.upstream, given.upstream)
+    from sadtalker.rendering import windows
     from src.facerender.modules.generator import OcclusionAwareSPADEGenerator
     from src.facerender.modules.keypoint_detector import KPDetector
     from src.facerender.modules.make_animation import make_animation
     from src.facerender.modules.mapping import MappingNet
-
-    from sadtalker.rendering import windows
 
     settings = yaml_of("facerender")
     common = settings["common_params"]

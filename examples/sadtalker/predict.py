@@ -11,15 +11,14 @@ from typing import Any
 # Where Metal has no kernel for an operation, the CPU does it.
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
-import picture  # noqa: E402
-import sound  # noqa: E402
-from cvl_inside import InputError, Predictor, run  # noqa: E402
-
-from sadtalker import weights  # noqa: E402
-from sadtalker.acting import Examples  # noqa: E402
-from sadtalker.options import Options  # noqa: E402
-from sadtalker.reading import NoFace  # noqa: E402
-from sadtalker.talker import Talker, TooShort  # noqa: E402
+import picture
+import sound
+from cvl_inside import InputError, Predictor, run
+from sadtalker import weights
+from sadtalker.acting import Examples
+from sadtalker.options import Options
+from sadtalker.reading import NoFace
+from sadtalker.talker import Talker, TooShort
 
 REPO = "vinthony/SadTalker-V002rc"
 DETECTOR, LANDMARKS = "detection_Resnet50_Final.pth", "alignment_WFLW_4HG.pth"

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from cvl_inside import InputError, ffmpeg
-
 from sadtalker.voice import FPS, RATE
 
 THREADS = "2"  # fixed: x264 decides differently with another number of threads

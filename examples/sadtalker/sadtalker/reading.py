@@ -19,8 +19,11 @@ MOVING = 70  # 64 of expression, three angles, three of shift
 COEFFICIENTS = MOVING + 3  # ... and scale, x, y of the picture in front of the 3D net
 
 
+SMALLEST = 32  # pixels on each side of what is rendered
+
+
 class NoFace(ValueError):
-    """There is no face in the picture that the detector is sure of."""
+    """The detector is sure of no face in the picture, or it is too small."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,11 @@ class Reader:
         points = self._points(picture, picture)
         if points is None:
             raise NoFace("no face was found in the picture")
-        return around_face(picture, points, "ext" in preprocess)
+        framing = around_face(picture, points, "ext" in preprocess)
+        left, top, right, bottom = framing.box
+        if min(right - left, bottom - top) < SMALLEST:
+            raise NoFace("the face in the picture is too small")
+        return framing
 
     def coefficients(self, part: np.ndarray) -> np.ndarray:
         """(S, S, 3) red-green-blue bytes -> (73,)."""
