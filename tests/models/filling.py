@@ -1,60 +1,48 @@
-"""Weights and inputs by a formula: the same numbers on every machine, today and in years.
+"""Numbers by formula, the same everywhere: for weights and inputs of models that are compared.
 
-A number is a hash of the tensor's name and of its index, so that no two tensors, rows or columns
-are alike, and nothing hangs on the stream of a random generator.
+A generator of random numbers may change its stream from one version to the next. This is a mixing
+of integers (splitmix64) over a name and an index, exact in every digit.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections.abc import Iterable
 
 import numpy as np
 import torch
-
-STEP = np.uint32(2654435761)
-MIX = (np.uint32(0x7FEB352D), np.uint32(0x846CA68B))
-BLOCK = 1 << 22
-NEAR_ONE = ("weight", "running_var", "gamma", "alpha")
+from torch import nn
 
 
-def noise(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Float32 of -1..1, evenly spread, that seem to have no order."""
-    size = int(np.prod(shape, dtype=np.int64))
-    found = np.empty(size, np.float32)
-    for start in range(0, size, BLOCK):
-        part = found[start : start + BLOCK]
-        part[:] = _hashed(zlib.crc32(name.encode()), start, len(part))
-    return found.reshape(shape)
-
-
-def _hashed(seed: int, start: int, count: int) -> np.ndarray:
+def filled(name: str, shape: Iterable[int], scale: float = 1.0) -> torch.Tensor:
+    """Numbers evenly spread with mean 0 and deviation `scale`, float32, decided by the name."""
+    shape = tuple(shape)
     with np.errstate(over="ignore"):
-        bits = (np.arange(start, start + count, dtype=np.uint32) + np.uint32(1)) * STEP
-        bits ^= np.uint32(seed)
-        for factor, shift in zip(MIX, (15, 16), strict=True):
-            bits ^= bits >> np.uint32(16)
-            bits *= factor
-            bits ^= bits >> np.uint32(shift)
-    return (bits >> np.uint32(8)).astype(np.float32) / np.float32(1 << 23) - np.float32(1)
+        z = np.arange(math.prod(shape), dtype=np.uint64) + np.uint64(
+            zlib.crc32(name.encode()) << 32
+        )
+        z = z * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+    uniform = (z >> np.uint64(40)).astype(np.float64) / 2**23 - 1
+    return torch.from_numpy((uniform * math.sqrt(3) * scale).astype(np.float32)).reshape(shape)
 
 
-def filled(name: str, shape: tuple[int, ...]) -> torch.Tensor:
-    """A parameter: matrices keep the size of what goes through, norms are near one, the rest near
-    zero."""
-    if not shape:
-        return torch.zeros((), dtype=torch.long)  # num_batches_tracked
-    made = noise(name, shape)
-    if len(shape) > 1:
-        made *= np.float32((3 / np.prod(shape[1:])) ** 0.5)
-    else:
-        made *= np.float32(0.1)
-        if name.rpartition(".")[2] in NEAR_ONE:
-            made += np.float32(1)
-    return torch.from_numpy(made)
+@torch.no_grad()
+def fill(module: nn.Module, near_one: Iterable[str] = ()) -> None:
+    """Give every parameter and buffer of a module numbers by its name in the state dict.
 
-
-def fill(module: torch.nn.Module) -> torch.nn.Module:
-    """Gives a module weights of that kind, by the names in its state dict."""
-    state = {name: filled(name, tuple(t.shape)) for name, t in module.state_dict().items()}
-    module.load_state_dict(state, strict=True, assign=True)
-    return module.requires_grad_(False).eval()
+    Matrices and kernels are scaled by their fan-in, so that signals keep their size; weights of
+    norms, and those named in `near_one`, lie near 1; the rest near 0.
+    """
+    for name, tensor in module.state_dict().items():
+        if not tensor.is_floating_point():
+            continue
+        if name in near_one or (tensor.ndim == 1 and name.endswith("weight")):
+            tensor.copy_(1 + filled(name, tensor.shape, 0.1))
+        elif tensor.ndim == 1:
+            tensor.copy_(filled(name, tensor.shape, 0.1))
+        else:
+            tensor.copy_(filled(name, tensor.shape, math.prod(tensor.shape[1:]) ** -0.5))

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from . import pose, voice
-from .blinks import blinks
-from .expression import SIZE as EXPRESSION
-from .expression import ExpressionNet
-from .options import Options
-from .pose import PoseNet
-from .reading import MOVING
-from .smoothing import smooth
+from sadtalker import pose, voice
+from sadtalker.blinks import blinks
+from sadtalker.expression import SIZE as EXPRESSION
+from sadtalker.expression import ExpressionNet
+from sadtalker.options import Options
+from sadtalker.pose import PoseNet
+from sadtalker.reading import MOVING
+from sadtalker.smoothing import smooth
 
 AT_ONCE = 32  # frames whose expression is made together
 

@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .repeated import RepeatedConv
+from sadtalker.repeated import RepeatedConv
 
 Tensor = torch.Tensor
 CONVOLUTIONS = {2: nn.Conv2d, 3: nn.Conv3d}

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .blocks import Block, DownBlock, UpBlock
-from .grids import blobs, grid
+from sadtalker.blocks import Block, DownBlock, UpBlock
+from sadtalker.grids import blobs, grid
 
 Tensor = torch.Tensor
 VARIANCE = 0.01

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .voice_encoder import WIDTH, encode, voice_encoder
+from sadtalker.voice_encoder import WIDTH, encode, voice_encoder
 
 SIZE = 64
 

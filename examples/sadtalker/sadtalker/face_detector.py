@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .resnet import STAGES, ResNet50
+from sadtalker.resnet import STAGES, ResNet50
 
 Tensor = torch.Tensor
 MEAN = (104.0, 117.0, 123.0)  # of the three channels, in the order they are given

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .blocks import Block, DownBlock, ResBlock3d
-from .dense_motion import DenseMotion
-from .spade import Decoder
+from sadtalker.blocks import Block, DownBlock, ResBlock3d
+from sadtalker.dense_motion import DenseMotion
+from sadtalker.spade import Decoder
 
 Tensor = torch.Tensor
 DOWN = 2  # halvings before the features are made

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .blocks import DownBlock, UpBlock
-from .grids import axes
+from sadtalker.blocks import DownBlock, UpBlock
+from sadtalker.grids import axes
 
 Tensor = torch.Tensor
 SHRINK = 4  # the picture is looked at in a quarter of its size

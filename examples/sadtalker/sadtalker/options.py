@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .framing import MODES
-from .pose import STYLES
+from sadtalker.framing import MODES
+from sadtalker.pose import STYLES
 
 SIZES = (256, 512)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .framing import Box
+from sadtalker.framing import Box
 
 
 def paste(picture: np.ndarray, part: np.ndarray, box: Box) -> np.ndarray:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from .residual_unet import ResidualUnet
-from .voice_encoder import WIDTH, encode, voice_encoder
+from sadtalker.residual_unet import ResidualUnet
+from sadtalker.voice_encoder import WIDTH, encode, voice_encoder
 
 STYLES = 46
 LATENT = 64

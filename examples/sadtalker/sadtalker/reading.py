@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from .face3d import FaceReconstruction, motion_of
-from .face_detector import RetinaFace, find_face
-from .face_input import aligned, five_points
-from .framing import Framing, around_face, whole
-from .landmark_net import LandmarkNet, find_landmarks
+from sadtalker.face3d import FaceReconstruction, motion_of
+from sadtalker.face_detector import RetinaFace, find_face
+from sadtalker.face_input import aligned, five_points
+from sadtalker.framing import Framing, around_face, whole
+from sadtalker.landmark_net import LandmarkNet, find_landmarks
 
 MOVING = 70  # 64 of expression, three angles, three of shift
 COEFFICIENTS = MOVING + 3  # ... and scale, x, y of the picture in front of the 3D net
@@ -47,7 +47,7 @@ class Reader:
         """Of (H, W, 3) red-green-blue bytes. Raises NoFace, but for `resize`."""
         framing = self.framing(picture, preprocess)
         part = cv2.resize(framing.cut(picture), (size, size))
-        return Face(part, self.coefficients(part), framing)
+        return Face(part, self.coefficients(part, self.points(part)), framing)
 
     def framing(self, picture: np.ndarray, preprocess: str) -> Framing:
         if preprocess == "resize":
@@ -61,11 +61,15 @@ class Reader:
             raise NoFace("the face in the picture is too small")
         return framing
 
-    def coefficients(self, part: np.ndarray) -> np.ndarray:
-        """(S, S, 3) red-green-blue bytes -> (73,)."""
+    def points(self, part: np.ndarray) -> np.ndarray | None:
+        """(68, 2) landmarks in (S, S, 3) red-green-blue bytes; None where no face is found."""
+        return self._points(part, part[..., ::-1])
+
+    def coefficients(self, part: np.ndarray, points: np.ndarray | None) -> np.ndarray:
+        """(S, S, 3) red-green-blue bytes and its landmarks -> (73,)."""
         height, width = part.shape[:2]
-        points = five_points(self._points(part, part[..., ::-1]), width, height)
-        picture, placement = aligned(Image.fromarray(part), points)
+        placed = five_points(points, width, height)
+        picture, placement = aligned(Image.fromarray(part), placed)
         pixels = torch.from_numpy(np.array(picture) / 255).float().permute(2, 0, 1)[None]
         device = next(self.reconstruction.parameters()).device
         moving = motion_of(self.reconstruction(pixels.to(device)))[0].cpu().numpy()

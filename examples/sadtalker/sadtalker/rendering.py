@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from . import turns
-from .generator import Generator
-from .keypoints import KeypointDetector
-from .mapping import RADIUS, WINDOW, MappingNet, moved
-from .options import Options
+from sadtalker import turns
+from sadtalker.generator import Generator
+from sadtalker.keypoints import KeypointDetector
+from sadtalker.mapping import RADIUS, WINDOW, MappingNet, moved
+from sadtalker.options import Options
 
 Tensor = torch.Tensor
 

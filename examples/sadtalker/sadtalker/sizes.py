@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from .dense_motion import DenseMotion
-from .face3d import FaceReconstruction
-from .face_detector import RetinaFace
-from .generator import Generator
-from .keypoints import KeypointDetector
-from .landmark_net import LandmarkNet
-from .mapping import MappingNet
+from sadtalker.dense_motion import DenseMotion
+from sadtalker.face3d import FaceReconstruction
+from sadtalker.face_detector import RetinaFace
+from sadtalker.generator import Generator
+from sadtalker.keypoints import KeypointDetector
+from sadtalker.landmark_net import LandmarkNet
+from sadtalker.mapping import MappingNet
 
 Tensors = dict[str, torch.Tensor]
 

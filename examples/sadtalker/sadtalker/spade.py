@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .blocks import SpectralConv, enlarged
-from .repeated import RepeatedConv
+from sadtalker.blocks import SpectralConv, enlarged
+from sadtalker.repeated import RepeatedConv
 
 Tensor = torch.Tensor
 SLOPE = 0.2

@@ -9,12 +9,14 @@ import cv2
 import numpy as np
 import torch
 
-from . import voice
-from .acting import Actor, Chance, Examples
-from .options import Options
-from .pasting import paste
-from .reading import Face, Reader
-from .rendering import Renderer
+from sadtalker import voice
+from sadtalker.acting import Actor, Chance, Examples
+from sadtalker.options import Options
+from sadtalker.pasting import paste
+from sadtalker.reading import Face, Reader
+from sadtalker.rendering import Renderer
+
+EXAMPLE = 256  # pixels that a face is looked at with whose movement is followed
 
 
 class TooShort(ValueError):
@@ -34,12 +36,15 @@ class Talker:
 
     @torch.inference_mode()
     def example(self, frames: Iterable[np.ndarray], options: Options) -> np.ndarray:
-        """(N, 73): what a face does in other frames, which are all cut as the first is."""
-        framing, found = None, []
+        """(N, 73): what a face does in other frames, which are all cut as the first is. Where it is
+        lost, it is looked for where it was."""
+        framing, points, found = None, None, []
         for frame in frames:
             framing = framing or self.reader.framing(frame, options.preprocess)
-            part = cv2.resize(framing.cut(frame), (256, 256))
-            found.append(self.reader.coefficients(part))
+            part = cv2.resize(framing.cut(frame), (EXAMPLE, EXAMPLE))
+            seen = self.reader.points(part)
+            points = points if seen is None else seen
+            found.append(self.reader.coefficients(part, points))
         return np.stack(found)
 
     @torch.inference_mode()

@@ -9,13 +9,13 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from . import sizes
-from .acting import Actor
-from .blocks import fold
-from .expression import ExpressionNet
-from .pose import PoseNet
-from .reading import Reader
-from .rendering import Renderer
+from sadtalker import sizes
+from sadtalker.acting import Actor
+from sadtalker.blocks import fold
+from sadtalker.expression import ExpressionNet
+from sadtalker.pose import PoseNet
+from sadtalker.reading import Reader
+from sadtalker.rendering import Renderer
 
 TRAINING = ("netG.encoder.", "netD_motion.")
 """Of audio2pose: what it was trained with alone."""

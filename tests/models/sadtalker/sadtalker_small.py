@@ -16,7 +16,7 @@ GOLDEN = HERE / "golden"
 EXAMPLE = HERE.parents[2] / "examples" / "sadtalker"
 sys.path[:0] = [str(HERE.parent), str(EXAMPLE)]
 
-from filling import fill, noise  # noqa: E402
+import filling  # noqa: E402
 
 SIDE = 32  # pixels of a picture that is rendered
 FRAMES = 40  # of the speech: 1 at rest, 32 and 7 more of head movement
@@ -45,12 +45,19 @@ def settle(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def filled(module: torch.nn.Module) -> torch.nn.Module:
-    return settle(fill(module))
+    """The module with weights by formula, ready for inference."""
+    variances = [name for name in module.state_dict() if name.endswith("running_var")]
+    filling.fill(module, near_one=variances)
+    return settle(module.requires_grad_(False).eval())
 
 
 def tensor(name: str, *shape: int) -> torch.Tensor:
-    """In -1..1."""
-    return torch.from_numpy(noise(name, shape))
+    """In -1..1, evenly spread."""
+    return filling.filled(name, shape, 3**-0.5)
+
+
+def noise(name: str, shape: tuple[int, ...]) -> np.ndarray:
+    return tensor(name, *shape).numpy()
 
 
 def pictures(name: str, count: int, height: int, width: int) -> torch.Tensor:

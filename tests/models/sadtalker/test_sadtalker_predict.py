@@ -130,7 +130,8 @@ def test_more_frames_at_a_time_give_the_same_frames(
         decoded(made(weights, tmp_path / f"{n}.mp4", audio=speech, batch_size=n, crf=0))
         for n in (1, 4)
     )
-    assert np.abs(one.astype(int) - four).max() <= 3
+    apart = np.abs(one.astype(int) - four)  # a step of 255, and what the video makes of it
+    assert apart.max() <= 6 and apart.mean() < 0.05
 
 
 def test_a_video_that_is_followed_changes_the_frames(
