@@ -88,9 +88,12 @@ class Actor:
         self, mel: np.ndarray, frames: int, face: np.ndarray, style: int, noise: torch.Tensor
     ) -> np.ndarray:
         device = next(self.pose.parameters()).device
-        windows = torch.from_numpy(voice.windows(mel, 0, frames)).to(device)
         reference = torch.from_numpy(face[EXPRESSION:MOVING]).to(device)
-        return self.pose(windows, reference, style, noise.to(device)).cpu().numpy()
+
+        def heard(first: int, last: int) -> torch.Tensor:
+            return torch.from_numpy(voice.windows(mel, first, last)).to(device)
+
+        return self.pose(heard, frames, reference, style, noise.to(device)).cpu().numpy()
 
 
 def looped(rows: np.ndarray, frames: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -63,22 +65,23 @@ class PoseNet(nn.Module):
         self.audio_encoder = Voice()
         self.netG = PoseGenerator()
 
-    def forward(self, windows: Tensor, reference: Tensor, style: int, noise: Tensor) -> Tensor:
-        """(T, 80, 16) of voice, (6,) the head at rest, noise (parts(T), 64) -> (T, 6).
+    def forward(
+        self, heard: Callable[[int, int], Tensor], frames: int, reference: Tensor, style: int,
+        noise: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """What frames a..b-1 hear (b-a, 80, 16), how many frames there are, the head at rest (6,),
+        noise (parts(frames), 64) -> (frames, 6).
 
         The first frame is the head at rest; the others are made 32 at a time, the last of them
-        from the last 32 windows there are.
+        from what the last 32 frames hear.
         """
-        spoken = windows[1:]
         made = [reference.new_zeros(1, SIZE)]
-        whole = len(spoken) // WINDOW
-        for index in range(parts(len(windows))):
-            last = index == whole
-            part = spoken[-WINDOW:] if last else spoken[index * WINDOW : (index + 1) * WINDOW]
-            voice = self.audio_encoder(part)
+        for index in range(parts(frames)):
+            first, last = 1 + index * WINDOW, min(1 + (index + 1) * WINDOW, frames)
+            voice = self.audio_encoder(heard(max(last - WINDOW, 1), last))
             voice = torch.cat([voice[:1].expand(WINDOW - len(voice), -1), voice])
             poses = self.netG.decoder(noise[index], voice, reference, style)
-            made.append(poses[-(len(spoken) % WINDOW) :] if last else poses)
+            made.append(poses[first - last :])
         return reference + torch.cat(made)
 
 

@@ -27,26 +27,36 @@ def frames_of(samples: int) -> int:
 
 
 def mel_spectrogram(wave: Array) -> Array:
-    """(N,) at 16 kHz, in -1..1 -> (1 + N // 200, 80) in -4..4."""
-    wave = wave.astype(np.float64)
-    wave[1:] -= EMPHASIS * wave[:-1].copy()
-    padded = np.pad(wave, FFT // 2)
-    pieces = np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP]
+    """(N,) at 16 kHz, in -1..1 -> (1 + N // 200, 80) in -4..4, float32."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT) / FFT)
     filters = mel_filters().astype(np.float64).T
-    rows = []
-    for start in range(0, len(pieces), AT_ONCE):
-        spectrum = np.abs(np.fft.rfft(pieces[start : start + AT_ONCE] * window))
+    count, made = 1 + len(wave) // HOP, []
+    for first in range(0, count, AT_ONCE):
+        last = min(first + AT_ONCE, count)
+        part = _emphasized(wave, first * HOP - FFT // 2, (last - 1) * HOP + FFT // 2)
+        pieces = np.lib.stride_tricks.sliding_window_view(part, FFT)[::HOP]
+        spectrum = np.abs(np.fft.rfft(pieces * window))
         decibels = 20 * np.log10(np.maximum(QUIETEST, spectrum @ filters)) - 20
-        rows.append(np.clip(2 * LIMIT * (decibels + 100) / 100 - LIMIT, -LIMIT, LIMIT))
-    return np.concatenate(rows)
+        rows = np.clip(2 * LIMIT * (decibels + 100) / 100 - LIMIT, -LIMIT, LIMIT)
+        made.append(rows.astype(np.float32))
+    return np.concatenate(made)
+
+
+def _emphasized(wave: Array, first: int, last: int) -> Array:
+    """The samples first..last-1 with their high tones raised, in float64; nothing is round the
+    wave."""
+    begin, end = max(first, 0), min(last, len(wave))
+    known = wave[max(begin - 1, 0) : end].astype(np.float64)
+    raised = known.copy()
+    raised[1:] -= EMPHASIS * known[:-1]
+    return np.pad(raised[len(known) - (end - begin) :], (begin - first, last - end))
 
 
 def windows(mel: Array, first: int, last: int) -> Array:
     """What is heard round each of the frames first..last-1: (n, 80, 16) in float32."""
     starts = [int(ROWS_PER_SECOND * ((frame - 2) / float(FPS))) for frame in range(first, last)]
     rows = np.array(starts)[:, None] + np.arange(WINDOW)
-    return mel[np.clip(rows, 0, len(mel) - 1)].transpose(0, 2, 1).astype(np.float32)
+    return mel[np.clip(rows, 0, len(mel) - 1)].transpose(0, 2, 1)
 
 
 def mel_filters() -> Array:
