@@ -74,12 +74,15 @@ def followed(talker: Talker, options: Options, eyes: str | None, head: str | Non
     """What the faces of the videos do that the caller gave; one that is given twice is read
     once."""
     names = {eyes: "ref-eyeblink", head: "ref-pose"}
-    read = {
-        path: talker.example(picture.Video(path, name), options)
-        for path, name in names.items()
-        if path
-    }
+    read = {path: _seen(talker, options, path, name) for path, name in names.items() if path}
     return Examples(read.get(eyes), read.get(head))
+
+
+def _seen(talker: Talker, options: Options, path: str, name: str) -> Any:
+    try:
+        return talker.example(picture.Video(path, name), options)
+    except NoFace as error:
+        raise InputError(f"{error} of --{name}: {path}", NO_FACE, code="no_face") from error
 
 
 def reported(ctx: Any, frames: Iterator[Any], count: int) -> Iterator[Any]:

@@ -22,41 +22,52 @@ class Spade(nn.Module):
         self.mlp_shared: nn.Module = nn.Sequential(convolution, nn.ReLU())
         self.mlp_gamma = nn.Conv2d(hidden, channels, 3, padding=1)
         self.mlp_beta = nn.Conv2d(hidden, channels, 3, padding=1)
-        self.scale, self.stretch = scale, stretch
+        self.channels, self.scale, self.stretch = channels, scale, stretch
         self.strength_and_shift: nn.Conv2d | None = None
+        self.through: nn.Conv2d | None = None
 
     def forward(self, normal: Tensor, features: Tensor) -> Tensor:
-        """(B, C, H, W) normalized, (B, F, h, w) -> (B, C, h*scale, w*scale), rectified or not."""
+        """(B, C, H, W) normalized, (B, F, h, w) -> (B, C, h*scale, w*scale)."""
         strength, shift = self._style(features)
+        if self.stretch > 1:  # pixels are repeated by broadcasting, not in memory
+            normal = normal[:, :, :, None, :, None]
+        if self.through is None:
+            self._cells(shift).addcmul_(self._cells(strength), normal)
+            return shift
+        self._cells(strength).mul_(normal)
+        return shift.add_(self.through(strength))
+
+    def _cells(self, x: Tensor) -> Tensor:
+        """A view (B, C, H, stretch, W, stretch) of what has the size of the output."""
         if self.stretch == 1:
-            return shift.addcmul_(strength, normal)
-        # The input's pixels are repeated by broadcasting, not in memory.
-        size = (-1, self.stretch)
-        cells = shift.unflatten(3, size).unflatten(2, size)
-        cells.addcmul_(
-            strength.unflatten(3, size).unflatten(2, size), normal[:, :, :, None, :, None]
-        )
-        return shift
+            return x
+        return x.unflatten(3, (-1, self.stretch)).unflatten(2, (-1, self.stretch))
 
     def _style(self, features: Tensor) -> tuple[Tensor, Tensor]:
         if self.strength_and_shift is not None:
             both = self.strength_and_shift(functional.relu_(self.mlp_shared(features)))
-            strength, shift = both.chunk(2, 1)
-            return strength, shift
+            return both[:, : self.channels], both[:, self.channels :]
         shared = self.mlp_shared(enlarged(features, self.scale))
         return self.mlp_gamma(shared) + 1, self.mlp_beta(shared)
 
     def fold(self) -> None:
-        """One convolution gives both; the hidden layer is not enlarged before it is convolved."""
+        """One convolution gives both; the hidden layer is not enlarged before it is convolved.
+
+        `through`, where it was set, is a 1x1 convolution that comes after: the shift is made as it
+        is behind that, which has fewer channels.
+        """
         hidden = self.mlp_shared[0]
         self.mlp_shared = hidden if self.scale == 1 else RepeatedConv(hidden, self.scale)
-        gamma, beta = self.mlp_gamma, self.mlp_beta
+        shift, offset = self.mlp_beta.weight.detach(), self.mlp_beta.bias.detach()
+        if self.through is not None:
+            after = self.through.weight[:, :, 0, 0]
+            shift, offset = torch.einsum("oc,cihw->oihw", after, shift), after @ offset
+        weight = torch.cat([self.mlp_gamma.weight.detach(), shift])
+        bias = torch.cat([self.mlp_gamma.bias.detach() + 1, offset])
         with torch.device("meta"):
-            both = nn.Conv2d(gamma.in_channels, 2 * gamma.out_channels, 3, padding=1)
-        weight = torch.cat([gamma.weight, beta.weight])
-        both.weight = nn.Parameter(weight.detach(), requires_grad=False)
-        bias = torch.cat([gamma.bias + 1, beta.bias])
-        both.bias = nn.Parameter(bias.detach(), requires_grad=False)
+            both = nn.Conv2d(weight.shape[1], len(weight), 3, padding=1)
+        both.weight = nn.Parameter(weight, requires_grad=False)
+        both.bias = nn.Parameter(bias, requires_grad=False)
         self.strength_and_shift = both
         del self.mlp_gamma, self.mlp_beta
 
@@ -93,7 +104,8 @@ class SpadeBlock(nn.Module):
     def fold(self) -> None:
         self.conv_0, self.conv_1 = self.conv_0.plain(), self.conv_1.plain()
         if self.shortcut:
-            self.conv_s = self.conv_s.plain()
+            self.norm_s.through = self.conv_s.plain()
+            self.conv_s = nn.Identity()
 
 
 class Decoder(nn.Module):

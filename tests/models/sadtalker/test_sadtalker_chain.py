@@ -6,12 +6,22 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import sadtalker_small as small
 import torch
 from PIL import Image
-from sadtalker import face_detector, face_input, landmark_net, mapping, smoothing, turns, voice
+from sadtalker import (
+    face_detector,
+    face_input,
+    landmark_net,
+    mapping,
+    pasting,
+    smoothing,
+    turns,
+    voice,
+)
 from sadtalker.acting import Actor, Chance, Examples
 from sadtalker.blinks import blinks
 from sadtalker.blocks import fold
@@ -168,6 +178,24 @@ def test_frames_of_the_whole_chain(actor: Actor, name: str, options: Options) ->
     chosen = np.stack([made[0], made[small.FRAMES // 2]])
     assert chosen.std() > 5 and (chosen[0] != chosen[1]).any()
     assert np.abs(chosen.astype(int) - theirs[name]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "box", [(20, 30, 90, 110), (0, 0, 57, 64), (61, 40, 151, 101), (0, 0, 151, 101)]
+)
+def test_a_part_goes_back_where_it_was_cut(box: tuple[int, int, int, int]) -> None:
+    """Also at the edges, and where sides are odd; and nothing else is touched."""
+    picture = small.picture("pasted into", 104, 152)[:101, :151]
+    left, top, right, bottom = box[0], box[1], box[2], min(box[3], 101)
+    part = small.picture("pasted", 64, 64)
+    made = pasting.paste(picture, part, (left, top, right, bottom))
+    changed = np.argwhere((made != picture).any(2))
+    assert made.shape == picture.shape and len(changed) > 100
+    assert (changed >= (top, left)).all() and (changed < (bottom, right)).all()
+    inner = made[top + 8 : bottom - 8, left + 8 : right - 8].astype(float)
+    wanted = cv2.resize(part, (right - left, bottom - top))[8:-8, 8:-8].astype(float)
+    edges = [np.diff(pixels.mean(2), axis=1).ravel() for pixels in (inner, wanted)]
+    assert np.corrcoef(*edges)[0, 1] > 0.9  # its detail, with other colours
 
 
 def test_a_frame_is_made_of_what_is_round_it() -> None:
