@@ -34,10 +34,6 @@ def pins(path: Path) -> set[str]:
     return found
 
 
-OF_THEIR_OWN = ("sadtalker",)
-"""They need other packages beside torch than diffusers does."""
-
-
 @pytest.mark.parametrize("example", HOSTED, ids=lambda example: example.name)
 def test_a_lock_holds_what_was_asked_for_each_with_hashes(example: Example) -> None:
     lock = example.folder / "requirements.lock"
@@ -52,16 +48,10 @@ def test_a_lock_holds_what_was_asked_for_each_with_hashes(example: Example) -> N
 def test_all_examples_with_torch_begin_with_the_same_layers() -> None:
     """Byte for byte, so that an engine has them once."""
     folders = sorted(path.parent for path in EXAMPLES.glob("*/torch.lock"))
-    assert [folder.name for folder in folders] == [
-        "image",
-        "image_to_video",
-        "sadtalker",
-        "svd",
-        "text_to_video",
-    ]
+    diffusers = ["image", "image_to_video", "svd", "text_to_video"]
+    assert [folder.name for folder in folders] == sorted([*diffusers, "sadtalker"])
     assert len({(folder / "torch.lock").read_bytes() for folder in folders}) == 1
-    diffusers = [folder for folder in folders if folder.name not in OF_THEIR_OWN]
-    assert len({(folder / "models.lock").read_bytes() for folder in diffusers}) == 1
+    assert len({(EXAMPLES / name / "models.lock").read_bytes() for name in diffusers}) == 1
     dockerfiles = [(folder / "Dockerfile").read_text() for folder in folders]
     assert len({text.partition("WORKDIR")[0] for text in dockerfiles}) == 1
     assert "torch==2.9" not in (folders[0] / "torch.lock").read_text()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 import wave
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,24 @@ import sadtalker_small as small
 from PIL import Image
 
 ROOT = small.HERE.parents[2]
-sys.path[:0] = [str(ROOT / "cvl" / "inside"), str(ROOT / "tests" / "support")]
+sys.path[:0] = [str(ROOT / "cvl" / "inside")]
 
-import predict  # noqa: E402
-from checkpoints import sadtalker as checkpoint  # noqa: E402
 from cvl_inside import InputError, ffmpeg  # noqa: E402
+from cvl_inside.programs import find_ffmpeg  # noqa: E402
 
+
+def loaded(name: str, path: Path) -> ModuleType:
+    """A module of a file, by a name that no other example's has."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+predict = loaded("sadtalker_predict", small.EXAMPLE / "predict.py")
+CHECKPOINTS = ROOT / "tests" / "support" / "checkpoints"
+checkpoint = loaded("sadtalker_checkpoint", CHECKPOINTS / "sadtalker.py")
 SAMPLES = ROOT / "examples" / "sadtalker" / "samples"
 FRAMES = 6
 MODES = ["crop", "extcrop", "resize", "full", "extfull"]
@@ -83,8 +97,6 @@ def made(weights: Path, path: Path, **given: Any) -> Path:
 
 def decoded(path: Path) -> np.ndarray:
     """(T, H, W, 3)."""
-    from cvl_inside.programs import find_ffmpeg
-
     probe = subprocess.run([str(find_ffmpeg()), "-i", str(path)], capture_output=True, text=True)
     size = next(
         word for line in probe.stderr.splitlines() if " Video: " in line
