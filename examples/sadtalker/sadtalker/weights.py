@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import TypeVar
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from sadtalker import sizes
@@ -53,15 +54,21 @@ def renderer(path: str, mapping: str, device: str) -> Renderer:
 
 def part_of(path: str, prefix: str, without: tuple[str, ...] = ()) -> Tensors:
     """The tensors of a .safetensors file whose names begin with `prefix`, without it."""
-    with safe_open(path, "pt") as file:
-        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-        names = [name for name in names if not name.removeprefix(prefix).startswith(without)]
-        return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    try:
+        with safe_open(path, "pt") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            names = [name for name in names if not name.removeprefix(prefix).startswith(without)]
+            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+    except (OSError, SafetensorError) as error:
+        raise WrongWeights(f"{path} cannot be read: {error}") from error
 
 
 def pickled(path: str, part: str | None = None) -> Tensors:
     """The tensors of a file of torch, or of a part of it. Runs no code of the file."""
-    held = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        held = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise WrongWeights(f"{path} cannot be read: {error}") from error
     if part is None:
         return held
     if part not in held:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 import wave
@@ -196,3 +197,26 @@ def test_speech_without_a_frame_and_files_of_another_kind_are_refused(
         with pytest.raises(InputError) as refused:
             made(weights, tmp_path / "made.mp4", **given)
         assert refused.value.code in ("bad_audio", "bad_image") and refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["repo/SadTalker_V0.0.2_256.safetensors", "repo/mapping_00229-model.pth.tar", predict.DETECTOR],
+)
+@pytest.mark.parametrize("damage", ["gone", "cut", "of another net"])
+def test_weights_that_are_not_what_they_should_be_are_told(
+    weights: Path, speech: Path, tmp_path: Path, name: str, damage: str
+) -> None:
+    folder = tmp_path / "weights"
+    shutil.copytree(weights, folder)
+    path = folder / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "of another net":
+        other = folder / ("repo/mapping_00109-model.pth.tar", predict.LANDMARKS)["00229" in name]
+        path.write_bytes(other.read_bytes())
+    with pytest.raises(InputError) as refused:
+        made(folder, tmp_path / "made.mp4", audio=speech)
+    assert refused.value.code == "bad_weights" and "cvl models verify" in refused.value.hint
