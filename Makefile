@@ -49,6 +49,7 @@ locks: $(VENV)/ready
 	  if grep -q ^torch== requirements.in; then \
 	    grep ^torch== requirements.in | $(UV) --no-annotate --python-version 3.11 - -o torch.lock && \
 	    $(UV) --no-annotate --python-version 3.11 requirements.in -c torch.lock -o models.lock \
+	      $$(test ! -f excludes.in || echo --excludes excludes.in) \
 	      $$(sed -nE 's/^([A-Za-z0-9_.-]+)==.*/--no-emit-package \1/p' torch.lock | sort -u); \
 	  else $(UV) --no-deps --python-version 3.10 requirements.in -o requirements.lock; fi) || exit 1; \
 	done

@@ -21,7 +21,7 @@ from tests.conftest import environment_for
 from tests.support.engine import Engine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-EXAMPLES = {"avatar_video", "portrait", "postprocess", "tts"}
+EXAMPLES = {path.parent.name for path in (REPOSITORY / "examples").glob("*/example.yaml")}
 JUNK = (
     "examples/tts/__pycache__/voices.cpython-311.pyc",
     "examples/tts/.venv/pyvenv.cfg",

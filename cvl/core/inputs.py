@@ -113,7 +113,9 @@ def _string(name: str, spec: InputSpec, value: Any) -> str:
         raise InputError(f"--{name} is text, not {value!r}")
     limit = spec.max_length or MAX_STRING
     if len(value) > limit:
-        raise InputError(f"--{name} has {len(value)} characters; {limit} is the most")
+        raise InputError(
+            f"--{name} has {len(value)} characters; {limit} is the most", hint="shorten it"
+        )
     if "\0" in value:
         raise InputError(f"--{name}: text cannot hold a NUL character")
     try:

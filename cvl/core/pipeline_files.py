@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable
 
 INDEX = "model_index.json"
+CONFIG = "config.json"
+"""Of a component that has weights. Without it, they are those of another program."""
 WORD = "diffusers"
 _PLAIN = (".json", ".txt", ".model", ".jinja")
 _WEIGHTS = re.compile(
@@ -51,6 +53,9 @@ def pipeline_files(paths: Iterable[str], variant: str = "") -> set[str]:
 
 def _weights(names: Iterable[str], variant: str) -> list[str]:
     """One set of weights of a component."""
+    names = set(names)
+    if CONFIG not in names:
+        return []
     found: dict[tuple[str, str], list[str]] = {}
     for name in names:
         match = _WEIGHTS.fullmatch(name)

@@ -10,6 +10,7 @@ from cvl_inside.diffusion import (
     make_video,
     place,
     prepare,
+    starts_from_image,
     write_video,
 )
 from second import refine
@@ -49,6 +50,11 @@ def chosen(ctx, model, motion_adapter):
         raise InputError(
             f"{model} makes pictures ({name})",
             "with --motion-adapter guoyww/animatediff-motion-adapter-v1-5-2 it makes videos",
+        )
+    if starts_from_image(name):
+        raise InputError(
+            f"{model} starts from a picture ({name})",
+            "the example image_to_video runs it, or choose a model that starts from text",
         )
     return {}
 

@@ -27,7 +27,8 @@ OLD = """\
 model_index.json scheduler/scheduler_config.json text_encoder/config.json
 text_encoder/pytorch_model.bin tokenizer/merges.txt tokenizer/vocab.json unet/config.json
 unet/diffusion_pytorch_model.bin vae/config.json vae/diffusion_pytorch_model.bin
-vae/diffusion_pytorch_model.safetensors zeroscope_v2_576w.pth"""
+vae/diffusion_pytorch_model.safetensors zeroscope_v2_576w.pth
+zs2_576w/open_clip_pytorch_model.bin zs2_576w/text2video_pytorch_model.pth"""
 SDXL = """\
 model_index.json sd_xl_base_1.0.safetensors text_encoder/config.json text_encoder/flax_model.msgpack
 text_encoder/model.fp16.safetensors text_encoder/model.onnx text_encoder/model.safetensors

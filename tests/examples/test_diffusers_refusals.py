@@ -3,6 +3,7 @@ is published."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,13 @@ SMALL = ("--prompt", "a fox", "--steps", "2", "--size", "16x16", "--frames", "5"
 
 @pytest.fixture(scope="module", autouse=True)
 def more_repos(served: Models) -> None:
+    served.hub.push("org/gated", served.folder / "checkpoints" / WAN)
     served.hub.create("org/gated", gated=True)
 
 
 REFUSED = {
     "a repo that is not there": (("--model", "org/none"), 4, "org/none"),
-    "a gated repo": (("--model", "org/gated"), 4, "https://huggingface.co/org/gated"),
+    "a gated repo": (("--model", "org/gated"), 4, "/org/gated, then set HF_TOKEN"),
     "no repo at all": (("--model", "a b"), 2, "is no repo"),
     "no pipeline": (("--model", "cvl-test/not-a-pipeline"), 4, "is no diffusers pipeline"),
     "a variant that is missing": (("--variant", "fp16"), 4, "has no weights of the variant fp16"),
@@ -42,7 +44,7 @@ REFUSED = {
         ("--model", "stabilityai/stable-diffusion-xl-base-1.0"), 2, "makes pictures",
     ),
     "a model that needs a picture": (
-        ("--model", "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"), 2, "image",
+        ("--model", "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"), 2, "starts from a picture",
     ),
     "a scheduler without a shift": (
         ("--model", "ali-vilab/text-to-video-ms-1.7b", "--flow-shift", "3"), 2, "has no flow shift",
@@ -60,6 +62,31 @@ def test_it_says_what_is_wrong(name: str, models: Models) -> None:
     found, message, hint = models.fails("text_to_video", *SMALL, *words)
     assert (found, told in f"{message} {hint}") == (code, True), (message, hint)
     assert hint
+
+
+SMALL_GPU = """\
+#!/bin/sh
+echo '0, GPU-0, A small one, 2048, 2000, 580.0, 8.6'
+"""
+
+
+@pytest.mark.parametrize("example", ["text_to_video", "image_to_video", "svd", "image"])
+def test_a_gpu_that_is_too_small_is_said_before_anything_starts(
+    example: str, models: Models, tmp_path: Path
+) -> None:
+    """As nvidia-smi tells of it: 2 GB."""
+    smi = tmp_path / "bin" / "nvidia-smi"
+    smi.parent.mkdir()
+    smi.write_text(SMALL_GPU)
+    smi.chmod(0o755)
+    given = ["--prompt", "a fox"] if example in ("text_to_video", "image") else []
+    given += ["--image", str(SAMPLE)] if example in ("image_to_video", "svd") else []
+    before = len(models.hub.log())
+    code, message, hint = models.fails(
+        example, *given, PATH=f"{smi.parent}{os.pathsep}{os.environ['PATH']}"
+    )
+    assert code == 3 and "2.1 GB free; at least" in message and "smaller model" in hint
+    assert len(models.hub.log()) == before
 
 
 def test_an_odd_size_and_length_become_the_nearest_and_it_says_so(

@@ -57,8 +57,8 @@ def sized(size: int, frames: int, **more: Any) -> dict[str, Any]:
 
 
 SVD = Call(
-    {"height": 16, "width": 16, "num_frames": 4, "num_inference_steps": 2, "decode_chunk_size": 2},
-    multiple=8, frames_step=1, fps=7, size=(16, 16), starts_from=IMAGE, least_frames=2,
+    {"height": 64, "width": 64, "num_frames": 4, "num_inference_steps": 2, "decode_chunk_size": 2},
+    multiple=64, frames_step=1, fps=7, size=(64, 64), starts_from=IMAGE, least_frames=2,
     latents="batch frames channels height width",
 )  # fmt: skip
 SD_VIDEO = Call(

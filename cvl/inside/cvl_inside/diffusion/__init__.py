@@ -5,7 +5,7 @@ used."""
 from .calling import arguments, generator
 from .frames import finite_frames, write_video
 from .image import make_image
-from .loading import class_from_image, class_of, load, load_gguf, load_part
+from .loading import class_from_image, class_of, load, load_gguf, load_part, starts_from_image
 from .pictures import covering, open_picture
 from .placing import place, prepare
 from .sizes import parse_size
@@ -29,5 +29,6 @@ __all__ = [
     "parse_size",
     "place",
     "prepare",
+    "starts_from_image",
     "write_video",
 ]

@@ -31,6 +31,17 @@ def class_of(repo: str) -> str:
     return str(config.get("_class_name", ""))
 
 
+def starts_from_image(class_name: str) -> bool:
+    """Does a pipeline of that class need a picture to begin with?"""
+    import diffusers
+
+    kind = getattr(diffusers, class_name, None)
+    image = inspect.signature(kind.__call__).parameters.get("image") if kind else None
+    if image is None:
+        return False
+    return image.default is image.empty or "ImageToVideo" in class_name
+
+
 def class_from_image(repo: str) -> str:
     """Name of the class that makes a video from a picture with what a repo has. InputError when
     there is none."""

@@ -65,7 +65,9 @@ def _set_shift(pipe: Any, shift: float) -> None:
     config = pipe.scheduler.config
     name = next((n for n in ("flow_shift", "shift") if n in config), "")
     if not name:
-        raise InputError(f"the scheduler of {type(pipe).__name__} has no flow shift")
+        raise InputError(
+            f"the scheduler of {type(pipe).__name__} has no flow shift", "leave --flow-shift out"
+        )
     pipe.scheduler = type(pipe.scheduler).from_config(config, **{name: shift})
 
 
@@ -74,7 +76,9 @@ def _set_attention(denoiser: Any, name: str) -> None:
         denoiser.set_attention_backend(name)
     except (ValueError, RuntimeError, ImportError, AttributeError) as error:
         line = (str(error).splitlines() or [""])[0]
-        raise InputError(f"attention {name} cannot be used here: {line}") from None
+        raise InputError(
+            f"attention {name} cannot be used here: {line}", "native runs everywhere"
+        ) from None
 
 
 def _sequential(pipe: Any, device: str) -> None:
