@@ -115,12 +115,20 @@ def test_a_long_video_is_made_in_parts_that_go_on(models: Models, tmp_path: Path
     assert data["warnings"] == []
 
 
-def test_a_second_pass_makes_it_larger(models: Models, tmp_path: Path) -> None:
+def test_a_second_pass_makes_it_larger_and_a_seed_says_what_comes(
+    models: Models, tmp_path: Path
+) -> None:
     repo = "cerspense/zeroscope_v2_576w"
-    more = ("--refiner", "cerspense/zeroscope_v2_XL", "--refine-size", "32x32", "-o", "large.mp4")
-    models.run("text_to_video", *words_for(repo, CALLS[repo]), "--seed", "2", *more)
+    more = ("--refiner", "cerspense/zeroscope_v2_XL", "--refine-size", "32x32", "--no-cache")
+    for name, seed in (("large", "2"), ("again", "2"), ("other", "3")):
+        words = (*words_for(repo, CALLS[repo]), *more, "--seed", seed, "-o", f"{name}.mp4")
+        models.run("text_to_video", *words)
     made = probe(tmp_path / "large.mp4")
     assert (made.width, made.height, made.frames) == (32, 32, 4)
+    first, again, other = (
+        (tmp_path / f"{n}.mp4").read_bytes() for n in ("large", "again", "other")
+    )
+    assert first == again != other
 
 
 def test_a_refiner_ends_a_picture_and_the_portrait_preset_changes_it(

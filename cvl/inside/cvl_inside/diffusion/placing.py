@@ -10,9 +10,9 @@ DENOISERS = ("transformer", "transformer_2", "unet")
 
 
 def place(ctx: Context, pipe: Any) -> None:
-    """Put the pipeline where the run's rung says: none, model, chunked, group, sequential (all
-    exact), fp8, int8, nf4 (which change the result), balanced (over several GPUs). InputError where
-    that rung cannot be."""
+    """Put the pipeline where the run's rung says: none, model, group, sequential (all exact),
+    chunked, fp8, int8, nf4 (which change the result), balanced (over several GPUs). InputError
+    where that rung cannot be."""
     mode, device = ctx.offload, ctx.device
     if mode == "none":
         pipe.to(device)
