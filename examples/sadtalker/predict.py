@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,51 +12,90 @@ from typing import Any
 # Where Metal has no kernel for an operation, the CPU does it.
 os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
-import picture
-import sound
+import numpy as np
 from cvl_inside import InputError, Predictor, run
+from cvl_inside.avatar import check_face, read_speech, write_track
+from cvl_inside.diffusion import open_picture, write_video
+from films import Film
+from PIL import Image
 from sadtalker import weights
 from sadtalker.acting import Examples
 from sadtalker.options import Options
 from sadtalker.reading import NoFace
-from sadtalker.talker import Talker, TooShort
+from sadtalker.talker import Talker
+from sadtalker.voice import FPS
 
 REPO = "vinthony/SadTalker-V002rc"
 DETECTOR, LANDMARKS = "detection_Resnet50_Final.pth", "alignment_WFLW_4HG.pth"
 MAPPINGS = {False: "mapping_00229-model.pth.tar", True: "mapping_00109-model.pth.tar"}
+MOST_S = 7200.0
+SMALLEST_SIDE = 64
 NO_FACE = "use a picture with a larger face, or --preprocess resize if it is all face"
 REPORT_EVERY = 5  # frames between two lines of progress
 
 
 class SadTalker(Predictor):
+    """The nets are loaded with the first speech, after that was looked at."""
+
+    talker: Talker | None = None
+    loaded: tuple[int, bool] = (0, False)
+    """Pixels, and whether frames are pasted back: what decides which nets there are."""
+
     def predict(
-        self, ctx: Any, *, audio: str, image: str, size: str, crf: int, ref_pose: str | None,
-        ref_eyeblink: str | None, yaw: list[float] | None, pitch: list[float] | None,
-        roll: list[float] | None, batch_size: int, **given: Any,
+        self, ctx: Any, *, audio: str, image: str, face: str, ref_pose: str | None,
+        ref_eyeblink: str | None, **given: Any,
     ) -> dict[str, str]:  # fmt: skip
-        options = Options(
-            size=int(size), batch=batch_size, yaw=tuple(yaw or ()), pitch=tuple(pitch or ()),
-            roll=tuple(roll or ()), **given,
-        )  # fmt: skip
-        source, wave = picture.load(image), sound.load(audio)
-        talker = load(ctx, options)
+        options = chosen(given)
+        speech = read_speech(audio, MOST_S)
+        source = portrait(ctx, image, face == "checked" and options.preprocess != "resize")
+        talker = self.talker_for(ctx, options)
         try:
-            face = talker.face(source, options)
-            examples = followed(talker, options, ref_eyeblink, ref_pose)
-            track = talker.track(wave, face, options, examples, ctx.seed)
+            found = talker.face(source, options)
         except NoFace as error:
-            raise InputError(f"{error}", NO_FACE, code="no_face") from error
-        except TooShort as error:
-            raise InputError(f"{error}", "use a longer recording", code="bad_audio") from error
-        began, count = time.monotonic(), len(track)
-        frames = reported(ctx, talker.frames(source, face, track, options), count)
-        sound.write(frames, count, crf, audio, ctx.output("video"))
-        ctx.metric("fps", round(count / (time.monotonic() - began), 3))
+            raise InputError(f"{error}", NO_FACE, "no_face") from error
+        examples = followed(talker, options, ref_eyeblink, ref_pose)
+        track = talker.track(speech.samples, found, options, examples, ctx.seed)
+        frames = told(ctx, talker.frames(source, found, track, options), len(track))
+        with tempfile.TemporaryDirectory(dir=ctx.scratch) as folder:
+            sound = write_track(speech, len(track) / FPS, str(Path(folder) / "track.wav"))
+            write_video(frames, FPS, ctx.output("video"), sound)
         return {"video": ctx.output("video")}
+
+    def talker_for(self, ctx: Any, options: Options) -> Talker:
+        wanted = options.size, options.pastes
+        if self.talker is None or self.loaded != wanted:
+            self.talker = None  # before others are loaded
+            self.talker, self.loaded = load(ctx, options), wanted
+        return self.talker
+
+
+def chosen(given: dict[str, Any]) -> Options:
+    """Of the inputs that are neither sound nor pictures."""
+    turns = {name: tuple(given[name] or ()) for name in ("yaw", "pitch", "roll")}
+    size, batch = int(given["size"]), given["batch_size"]
+    same = ("preprocess", "still", "pose_style", "expression_scale")
+    return Options(size=size, batch=batch, **turns, **{name: given[name] for name in same})
+
+
+def portrait(ctx: Any, path: str, checked: bool) -> np.ndarray:
+    """(H, W, 3) red-green-blue bytes. Raises InputError."""
+    picture = open_picture(path)
+    if min(picture.size) < SMALLEST_SIDE:
+        raise InputError(
+            f"the image is too small: {picture.width}x{picture.height} pixels",
+            f"use a picture of at least {SMALLEST_SIDE} pixels on each side",
+            "bad_image",
+        )
+    if checked:
+        check_face(ctx, picture)
+    return np.array(picture)
 
 
 def load(ctx: Any, options: Options) -> Talker:
     """All nets, with the renderer and the mapping net that the options ask for."""
+    missing = [name for name in (REPO, DETECTOR, LANDMARKS) if name not in ctx.weights]
+    if missing:
+        raise InputError(f"{', '.join(missing)}: not given", "run it by cvl, which brings weights")
     folder = Path(ctx.weights[REPO])
     whole = str(folder / f"SadTalker_V0.0.2_{options.size}.safetensors")
     mapping = str(folder / MAPPINGS[options.pastes])
@@ -67,7 +107,7 @@ def load(ctx: Any, options: Options) -> Talker:
             weights.renderer(whole, mapping, ctx.device),
         )
     except weights.WrongWeights as error:
-        raise InputError(f"{error}", "cvl models verify", code="bad_weights") from error
+        raise InputError(f"{error}", "cvl models verify", "bad_weights") from error
 
 
 def followed(talker: Talker, options: Options, eyes: str | None, head: str | None) -> Examples:
@@ -80,16 +120,22 @@ def followed(talker: Talker, options: Options, eyes: str | None, head: str | Non
 
 def _seen(talker: Talker, options: Options, path: str, name: str) -> Any:
     try:
-        return talker.example(picture.Video(path, name), options)
+        return talker.example(Film(path, name), options)
     except NoFace as error:
-        raise InputError(f"{error} of --{name}: {path}", NO_FACE, code="no_face") from error
+        raise InputError(f"--{name}: {error}", NO_FACE, "no_face") from error
 
 
-def reported(ctx: Any, frames: Iterator[Any], count: int) -> Iterator[Any]:
+def told(ctx: Any, frames: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """Frame by frame, with progress, a look at the first one, and how quick it was."""
+    began = time.monotonic()
     for done, frame in enumerate(frames, 1):
+        if done == 1:
+            ctx.preview(Image.fromarray(frame))
         yield frame
         if done % REPORT_EVERY == 0 or done == count:
             ctx.progress(done, count, "frames")
+    ctx.metric("frames", count, "frames")
+    ctx.metric("frames_per_s", count / (time.monotonic() - began), "frames/s")
 
 
 if __name__ == "__main__":

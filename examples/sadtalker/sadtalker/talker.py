@@ -19,10 +19,6 @@ from sadtalker.rendering import Renderer
 EXAMPLE = 256  # pixels that a face is looked at with whose movement is followed
 
 
-class TooShort(ValueError):
-    """The speech is shorter than one frame."""
-
-
 @dataclass(frozen=True)
 class Talker:
     reader: Reader
@@ -51,10 +47,9 @@ class Talker:
     def track(
         self, wave: np.ndarray, face: Face, options: Options, examples: Examples, seed: int
     ) -> np.ndarray:
-        """(N,) speech at 16 kHz -> (T, 70 or 73) coefficients at 25 frames per second."""
+        """(N,) speech at 16 kHz, at least a frame of it -> (T, 70 or 73) coefficients at 25 frames
+        per second."""
         frames = voice.frames_of(len(wave))
-        if frames == 0:
-            raise TooShort("the speech is shorter than one frame")
         wave = wave[: int(frames * (voice.RATE / voice.FPS))]
         mel = voice.mel_spectrogram(wave)
         chance = Chance.drawn(frames, seed)
