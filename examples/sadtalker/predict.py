@@ -27,6 +27,7 @@ from sadtalker.voice import FPS
 
 REPO = "vinthony/SadTalker-V002rc"
 DETECTOR, LANDMARKS = "detection_Resnet50_Final.pth", "alignment_WFLW_4HG.pth"
+RESTORER, PARSER = "GFPGANv1.4.pth", "parsing_parsenet.pth"
 MAPPINGS = {False: "mapping_00229-model.pth.tar", True: "mapping_00109-model.pth.tar"}
 MOST_S = 7200.0
 SMALLEST_SIDE = 64
@@ -38,17 +39,18 @@ class SadTalker(Predictor):
     """The nets are loaded with the first speech, after that was looked at."""
 
     talker: Talker | None = None
-    loaded: tuple[int, bool] = (0, False)
-    """Pixels, and whether frames are pasted back: what decides which nets there are."""
+    loaded: tuple[int, bool, bool] = (0, False, False)
+    """Pixels, whether frames are pasted back, and whether faces are drawn anew: what decides which
+    nets there are."""
 
     def predict(
-        self, ctx: Any, *, audio: str, image: str, face: str, ref_pose: str | None,
+        self, ctx: Any, *, audio: str, image: str, face: str, enhancer: str, ref_pose: str | None,
         ref_eyeblink: str | None, **given: Any,
     ) -> dict[str, str]:  # fmt: skip
         options = chosen(given)
         speech = read_speech(audio, MOST_S)
         source = portrait(ctx, image, face == "checked" and options.preprocess != "resize")
-        talker = self.talker_for(ctx, options)
+        talker = self.talker_for(ctx, options, enhancer == "gfpgan")
         try:
             found = talker.face(source, options)
         except NoFace as error:
@@ -61,11 +63,11 @@ class SadTalker(Predictor):
             write_video(frames, FPS, ctx.output("video"), sound)
         return {"video": ctx.output("video")}
 
-    def talker_for(self, ctx: Any, options: Options) -> Talker:
-        wanted = options.size, options.pastes
+    def talker_for(self, ctx: Any, options: Options, enhanced: bool) -> Talker:
+        wanted = options.size, options.pastes, enhanced
         if self.talker is None or self.loaded != wanted:
             self.talker = None  # before others are loaded
-            self.talker, self.loaded = load(ctx, options), wanted
+            self.talker, self.loaded = load(ctx, options, enhanced), wanted
         return self.talker
 
 
@@ -91,9 +93,10 @@ def portrait(ctx: Any, path: str, checked: bool) -> np.ndarray:
     return np.array(picture)
 
 
-def load(ctx: Any, options: Options) -> Talker:
+def load(ctx: Any, options: Options, enhanced: bool) -> Talker:
     """All nets, with the renderer and the mapping net that the options ask for."""
-    missing = [name for name in (REPO, DETECTOR, LANDMARKS) if name not in ctx.weights]
+    needed = (REPO, DETECTOR, LANDMARKS, *((RESTORER, PARSER) if enhanced else ()))
+    missing = [name for name in needed if name not in ctx.weights]
     if missing:
         raise InputError(f"{', '.join(missing)}: not given", "run it by cvl, which brings weights")
     folder = Path(ctx.weights[REPO])
@@ -101,10 +104,13 @@ def load(ctx: Any, options: Options) -> Talker:
     mapping = str(folder / MAPPINGS[options.pastes])
     detector, landmarks = ctx.weights[DETECTOR], ctx.weights[LANDMARKS]
     try:
+        reader = weights.reader(whole, detector, landmarks, ctx.device)
+        drawing = [ctx.weights[name] for name in (RESTORER, PARSER)] if enhanced else None
         return Talker(
-            weights.reader(whole, detector, landmarks, ctx.device),
+            reader,
             weights.actor(whole, ctx.device),
             weights.renderer(whole, mapping, ctx.device),
+            weights.enhancer(reader.detector, *drawing, ctx.device) if drawing else None,
         )
     except weights.WrongWeights as error:
         raise InputError(f"{error}", "cvl models verify", "bad_weights") from error

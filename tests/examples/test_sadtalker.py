@@ -33,6 +33,7 @@ from tests.support.hub import Hub
 
 REPO = "vinthony/SadTalker-V002rc"
 FILES = ("detection_Resnet50_Final.pth", "alignment_WFLW_4HG.pth")
+OF_ENHANCER = ("GFPGANv1.4.pth", "parsing_parsenet.pth")
 MAKE = ("-m", "checkpoints.sadtalker")
 FRAMES = 10
 SECONDS = FRAMES / 25
@@ -118,7 +119,7 @@ def publish(hub: Hub, made: Path, example: Path) -> None:
     hub.push(REPO, made / "repo")
     manifest = example / "example.yaml"
     text = manifest.read_text()
-    for name in FILES:
+    for name in FILES + OF_ENHANCER:
         file = hub.publish(f"v0.1.0/{name}", made / name)
         said = rf"url: \S+/{name}\n( +)sha256: \w+\n +size: \d+\n"
         now = rf"url: {file.url}\n\1sha256: {file.sha256}\n\1size: {file.size}\n"
@@ -144,7 +145,8 @@ def test_a_video_is_as_long_as_the_speech_and_a_seed_says_what_comes(
     found = probe(first)
     assert (found.frames, found.fps, found.width, found.audio) == (FRAMES, 25, 256, True)
     asked = {request.file for request in talker.models.hub.log() if request.file}
-    assert {name for name in asked if name.endswith(FILES)}
+    assert {Path(name).name for name in asked} >= {*FILES}
+    assert not {Path(name).name for name in asked} & {*OF_ENHANCER}
     assert "SadTalker_V0.0.2_256.safetensors" in asked
     again = talker.film(
         "again", tone, "--preprocess", "crop", "--no-cache", "--offline", HF_ENDPOINT=GONE
@@ -163,6 +165,14 @@ def test_the_whole_picture_with_the_face_of_512_pixels_pasted_back(
         width, height = picture.size
     assert (made.width, made.height) == (width + width % 2, height + height % 2)
     assert made.frames == FRAMES
+
+
+def test_faces_are_drawn_anew_by_weights_that_are_fetched_then(talker: Talker, tone: str) -> None:
+    talker.models.hub.forget()
+    made = probe(talker.film("fine", tone, "--preprocess", "crop", "--enhancer", "gfpgan"))
+    assert (made.frames, made.width) == (FRAMES, 512)
+    asked = {request.file for request in talker.models.hub.log() if request.file}
+    assert {Path(name).name for name in asked} >= {*OF_ENHANCER}
 
 
 def test_a_video_whose_head_and_eyes_are_followed_changes_the_frames(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -18,6 +19,7 @@ STEPS = (8, 16, 32)  # pixels between two places that are looked at, per level
 SIZES = ((16, 32), (64, 128), (256, 512))  # pixels of the faces that are looked for
 VARIANCES = (0.1, 0.2)
 SURE = 0.97
+OVERLAP = 0.4
 LARGEST = 2048  # pixels; a larger picture is shrunk first
 
 
@@ -121,11 +123,24 @@ def decoded(boxes: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.concatenate([centre - size / 2, centre + size / 2], 1)
 
 
-def find_face(net: RetinaFace, picture: np.ndarray) -> tuple[int, int, int, int] | None:
-    """The surest face of (H, W, 3) bytes: left, top, right, bottom in pixels, within the picture.
+def pointed(landmarks: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """(N, 10) relative to anchors (N, 4) -> (N, 5, 2): eyes, nose and corners of the mouth, in
+    parts of the picture."""
+    offsets = landmarks.reshape(-1, 5, 2) * VARIANCES[0] * places[:, None, 2:]
+    return places[:, None, :2] + offsets
 
-    Which order the channels have is the caller's business: see the README.
-    """
+
+@dataclass(frozen=True)
+class Faces:
+    """What the detector is sure of, the surest first: (N, 4) boxes and (N, 5, 2) points, in parts
+    of the picture."""
+
+    boxes: np.ndarray
+    points: np.ndarray
+
+
+def find_faces(net: RetinaFace, picture: np.ndarray) -> Faces:
+    """In (H, W, 3) bytes; the same face several times."""
     height, width = picture.shape[:2]
     shrunk = picture
     if max(height, width) > LARGEST:
@@ -135,11 +150,45 @@ def find_face(net: RetinaFace, picture: np.ndarray) -> tuple[int, int, int, int]
     pixels = torch.from_numpy(shrunk.astype(np.float32) - np.float32(MEAN)).to(device)
     found = net(pixels.permute(2, 0, 1)[None])
     scores = found.scores[0].cpu().numpy()
-    best = int(scores.argmax())
-    if scores[best] <= SURE:
+    order = np.argsort(-scores, kind="stable")
+    order = order[scores[order] > SURE]
+    places = anchors(*shrunk.shape[:2])[order]
+    boxes, landmarks = (tensor[0].cpu().numpy()[order] for tensor in (found.boxes, found.landmarks))
+    return Faces(decoded(boxes, places), pointed(landmarks, places))
+
+
+def find_face(net: RetinaFace, picture: np.ndarray) -> tuple[int, int, int, int] | None:
+    """The surest face of (H, W, 3) bytes: left, top, right, bottom in pixels, within the picture.
+
+    Which order the channels have is the caller's business: see the README.
+    """
+    height, width = picture.shape[:2]
+    boxes = find_faces(net, picture).boxes
+    if not len(boxes):
         return None
-    place = anchors(*shrunk.shape[:2])[best : best + 1]
-    box = decoded(found.boxes[0, best : best + 1].cpu().numpy(), place)[0]
-    left, top, right, bottom = (box * (width, height, width, height)).astype(int)
+    left, top, right, bottom = (boxes[0] * (width, height, width, height)).astype(int)
     left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
     return (left, top, right, bottom) if left < right and top < bottom else None
+
+
+def five_points_of(net: RetinaFace, picture: np.ndarray) -> np.ndarray:
+    """(N, 5, 2) in pixels, of all faces of (H, W, 3) bytes, each once."""
+    height, width = picture.shape[:2]
+    faces = find_faces(net, picture)
+    alone = separate(faces.boxes * (width, height, width, height))
+    return faces.points[alone] * (width, height)
+
+
+def separate(boxes: np.ndarray) -> list[int]:
+    """Which of (N, 4) boxes in pixels, the surest first, no box before them covers by more than
+    OVERLAP of both."""
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
+    kept, left = [], np.arange(len(boxes))
+    while len(left):
+        first, left = int(left[0]), left[1:]
+        kept.append(first)
+        low = np.maximum(boxes[first, :2], boxes[left, :2])
+        high = np.minimum(boxes[first, 2:], boxes[left, 2:])
+        common = np.maximum(high - low, 0).prod(1)
+        left = left[common / (area[first] + area[left] - common) <= OVERLAP]
+    return kept

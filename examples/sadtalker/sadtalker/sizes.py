@@ -11,6 +11,8 @@ from sadtalker.generator import Generator
 from sadtalker.keypoints import KeypointDetector
 from sadtalker.landmark_net import LandmarkNet
 from sadtalker.mapping import MappingNet
+from sadtalker.parser import FaceParser
+from sadtalker.restorer import Restorer
 
 Tensors = dict[str, torch.Tensor]
 
@@ -84,3 +86,19 @@ def generator(tensors: Tensors) -> Generator:
         dense_motion(tensors), base, largest, channels, largest // channels, blocks, drawn,
         len(tensors[f"{hidden}.weight"]),
     )  # fmt: skip
+
+
+def restorer(tensors: Tensors) -> Restorer:
+    prefix = "stylegan_decoder."
+    levels = counted(tensors, prefix + "to_rgbs.{}.bias")
+    sizes = (tensors[f"{prefix}style_convs.{2 * level}.bias"].shape[1] for level in range(levels))
+    _, latent = tensors[prefix + "to_rgb1.modulated_conv.modulation.weight"].shape
+    return Restorer((tensors[prefix + "constant_input.weight"].shape[1], *sizes), latent)
+
+
+def face_parser(tensors: Tensors) -> FaceParser:
+    steps = counted(tensors, "decoder.{}.conv1.conv2d.weight")
+    blocks = (f"encoder.{step}.conv2.conv2d.weight" for step in range(1, steps + 1))
+    widths = (len(tensors["encoder.0.conv2d.weight"]), *(len(tensors[name]) for name in blocks))
+    body = counted(tensors, "body.{}.conv1.conv2d.weight")
+    return FaceParser(widths, body, len(tensors["out_mask_conv.conv2d.weight"]))

@@ -11,6 +11,7 @@ import torch
 
 from sadtalker import voice
 from sadtalker.acting import Actor, Chance, Examples
+from sadtalker.enhancing import Enhancer
 from sadtalker.options import Options
 from sadtalker.pasting import paste
 from sadtalker.reading import Face, Reader
@@ -24,6 +25,7 @@ class Talker:
     reader: Reader
     actor: Actor
     renderer: Renderer
+    enhancer: Enhancer | None = None
 
     @torch.inference_mode()
     def face(self, picture: np.ndarray, options: Options) -> Face:
@@ -61,7 +63,8 @@ class Talker:
     ) -> Iterator[np.ndarray]:
         """(H, W, 3) red-green-blue bytes, one after the other; none is kept."""
         for frame in self.renderer.frames(face.part, face.coefficients, track, options):
-            yield finished(frame, picture, face, options)
+            made = finished(frame, picture, face, options)
+            yield self.enhancer.enhance(made) if self.enhancer else made
 
 
 def finished(frame: np.ndarray, picture: np.ndarray, face: Face, options: Options) -> np.ndarray:

@@ -13,13 +13,18 @@ from torch import nn
 from sadtalker import sizes
 from sadtalker.acting import Actor
 from sadtalker.blocks import fold
+from sadtalker.enhancing import Enhancer
 from sadtalker.expression import ExpressionNet
+from sadtalker.face_detector import RetinaFace
 from sadtalker.pose import PoseNet
 from sadtalker.reading import Reader
 from sadtalker.rendering import Renderer
 
 TRAINING = ("netG.encoder.", "netD_motion.")
 """Of audio2pose: what it was trained with alone."""
+RESTORING = ("toRGB.", "stylegan_decoder.style_mlp.")
+PARSING = ("out_img_conv.",)
+"""Of the nets of the enhancer, likewise."""
 Tensors = dict[str, torch.Tensor]
 Net = TypeVar("Net", bound=nn.Module)
 
@@ -52,6 +57,15 @@ def renderer(path: str, mapping: str, device: str) -> Renderer:
     return Renderer(generator, keypoints, net)
 
 
+def enhancer(detector: RetinaFace, restorer: str, parser: str, device: str) -> Enhancer:
+    restoring = _without(RESTORING, pickled(restorer, "params_ema"))
+    return Enhancer(
+        detector,
+        built(sizes.restorer, restoring, device),
+        built(sizes.face_parser, _without(PARSING, pickled(parser)), device),
+    )
+
+
 def part_of(path: str, prefix: str, without: tuple[str, ...] = ()) -> Tensors:
     """The tensors of a .safetensors file whose names begin with `prefix`, without it."""
     try:
@@ -74,6 +88,10 @@ def pickled(path: str, part: str | None = None) -> Tensors:
     if part not in held:
         raise WrongWeights(f"{path} has no {part!r} in it")
     return held[part]
+
+
+def _without(prefixes: tuple[str, ...], tensors: Tensors) -> Tensors:
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(prefixes)}
 
 
 def _plain(tensors: Tensors) -> Tensors:

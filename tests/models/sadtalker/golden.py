@@ -1,9 +1,10 @@
 """Makes the golden numbers of SadTalker again from upstream's own modules.
 
-    python golden.py --upstream SADTALKER --facexlib FACEXLIB --output golden
+    python golden.py --upstream SADTALKER --facexlib FACEXLIB --gfpgan GFPGAN --output golden
 
 SADTALKER is a checkout of OpenTalker/SadTalker at the commit that upstream.py names, FACEXLIB an
-unpacked wheel of facexlib 0.3.0. Needs torch, scipy, librosa, yacs and OpenCV below 5.
+unpacked wheel of facexlib 0.3.0, GFPGAN one of gfpgan 1.3.8. Needs torch, scipy, librosa, yacs and
+OpenCV below 5.
 """
 
 from __future__ import annotations
@@ -26,24 +27,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--upstream", type=Path, required=True)
     parser.add_argument("--facexlib", type=Path, required=True)
+    parser.add_argument("--gfpgan", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--only", help="one of the files, without .npz")
     given = parser.parse_args()
     torch.set_grad_enabled(False)
     upstream.make_ready(given.upstream, given.facexlib)
     import golden_chain
+    import golden_enhancer
 
     source = {"commit": upstream.COMMIT, "files": upstream.hashes(given.upstream, given.facexlib)}
     makers = {
         "layout": layout, "voices": voices, "faces": faces, "renderer": renderer,
         "places": golden_chain.places, "tracks": golden_chain.tracks,
         "frames": golden_chain.frames,
+        "enhancer": golden_enhancer.enhancer(given.gfpgan, given.facexlib),
     }  # fmt: skip
     given.output.mkdir(parents=True, exist_ok=True)
     for name, make in makers.items():
         if given.only in (None, name):
             path = given.output / f"{name}.npz"
-            np.savez_compressed(path, **source, **make())
+            np.savez_compressed(path, **{**source, **make()})
             print(f"{path}: {path.stat().st_size} bytes")
 
 

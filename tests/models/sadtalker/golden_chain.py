@@ -100,34 +100,43 @@ def tracks() -> Numbers:
 
 
 def frames() -> Numbers:
-    """Frames 0 and 20 of the same speech, cut and pasted back, as bytes."""
+    """Frames 0 and 20 of the same speech, cut and pasted back, as bytes; and of 512 pixels every
+    eighth pixel of frame 0."""
     found = {}
     for name, preprocess, still in (("crop", "crop", False), ("full", "full", True)):
         with tempfile.TemporaryDirectory() as folder:
             found[name], found[f"{name} track"] = rendered(Path(folder), preprocess, still)
+    with tempfile.TemporaryDirectory() as folder:
+        made, _ = rendered(Path(folder), "crop", False, small.LARGE, slice(1))
+        found["large"] = made[0, ::8, ::8]
     return found
 
 
-def rendered(folder: Path, preprocess: str, still: bool) -> tuple[np.ndarray, np.ndarray]:
+def rendered(
+    folder: Path, preprocess: str, still: bool, side: int = small.SIDE, rows: slice = slice(None)
+) -> tuple[np.ndarray, np.ndarray]:
+    """rows: which of the two frames."""
     from src.facerender.modules.make_animation import make_animation
     from src.generate_facerender_batch import get_facerender_data
 
     pastes = preprocess == "full"
     rest, track, _ = acted(folder, pastes, False)
     part = folder / "part.png"
-    Image.fromarray(small.picture("part", small.SIDE, small.SIDE)).save(part)
+    Image.fromarray(small.picture("part", side, side)).save(part)
     turns = (list(small.YAW), list(small.PITCH), list(small.ROLL)) if pastes else (None,) * 3
     data = get_facerender_data(
         str(track), str(part), str(rest), "speech.wav", 2, *turns,
-        expression_scale=small.SCALE, still_mode=still, preprocess=preprocess, size=small.SIDE,
+        expression_scale=small.SCALE, still_mode=still, preprocess=preprocess, size=side,
     )  # fmt: skip
     names = ("yaw_c_seq", "pitch_c_seq", "roll_c_seq")
     generator, keypoints, mapping = golden.small_renderer(
         "facerender_still" if pastes else "facerender"
     )
     made = make_animation(
-        data["source_image"], data["source_semantics"], data["target_semantics_list"][:, :1],
-        generator, keypoints, None, mapping, *(data.get(name) for name in names),
+        data["source_image"][rows], data["source_semantics"][rows],
+        data["target_semantics_list"][rows, :1],
+        generator, keypoints, None, mapping,
+        *(data[name][rows] if name in data else None for name in names),
     )  # fmt: skip
     pixels = np.rint(made[:, 0].permute(0, 2, 3, 1).numpy() * 255).clip(0, 255).astype(np.uint8)
     middle = data["target_semantics_list"].flatten(0, 1)[: small.FRAMES, :, 13]

@@ -29,6 +29,11 @@ MOTION = {"base": 4, "largest": 16, "blocks": 3}
 RESIDUALS = 1
 MAPPING = {"width": 64, "layers": 3}
 SHUT = 0.6  # how far the eyes of the net's input are
+LARGE = 512  # pixels of the larger picture that is rendered
+LATENT = 16
+DRAWN = (32, 32, 32, 32, 32, 16, 8, 4)  # channels of the net that draws faces anew
+PARSER = {"widths": (8, 16, 32, 32, 32), "blocks": 2}
+ENHANCED = (160, 240)  # height and width of the frame whose faces are
 
 
 def settle(module: torch.nn.Module) -> torch.nn.Module:
@@ -102,6 +107,14 @@ def landmarks(name: str, x: float, y: float, size: float, tilt: float) -> np.nda
     made[54] += (0.2, 0)
     turn = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
     return (made @ turn.T * size + (x, y)).astype(np.float32)
+
+
+def five_points() -> np.ndarray:
+    """(2, 5, 2): eyes, nose and corners of the mouth of two faces in the frame, one of them over
+    its edge."""
+    places = np.array([(-0.4, -0.4), (0.4, -0.4), (0, 0), (-0.3, 0.4), (0.3, 0.4)])
+    turn = np.array([[0.98, -0.2], [0.2, 0.98]])
+    return np.stack([places @ turn.T * 50 + (80, 75), places * 40 + (215, 90)])
 
 
 # name, width and height of the picture, x, y, size and tilt of the face

@@ -58,6 +58,14 @@ def played(actor: Actor, options: Options, examples: Examples) -> np.ndarray:
     return actor.play(mel, small.face("rest"), options, examples, chance)
 
 
+def small_renderer(coefficients: int) -> Renderer:
+    generator = filled(Generator(DenseMotion(**small.MOTION), blocks=small.RESIDUALS))
+    keypoints = filled(KeypointDetector(**small.KEYPOINTS))
+    for net in (generator, keypoints):
+        fold(net)
+    return Renderer(generator, keypoints, filled(mapping.MappingNet(coefficients, **small.MAPPING)))
+
+
 def test_as_many_frames_as_the_speech_is_long() -> None:
     assert voice.frames_of(len(small.wave())) == small.FRAMES == len(golden("tracks")["speech"])
 
@@ -166,18 +174,23 @@ def test_frames_of_the_whole_chain(actor: Actor, name: str, options: Options) ->
     theirs = golden("frames")
     track = played(actor, options, Examples())
     assert np.abs(track - theirs[f"{name} track"]).max() <= CLOSE
-    generator = filled(Generator(DenseMotion(**small.MOTION), blocks=small.RESIDUALS))
-    keypoints = filled(KeypointDetector(**small.KEYPOINTS))
-    for net in (generator, keypoints):
-        fold(net)
-    net = filled(mapping.MappingNet(track.shape[1], **small.MAPPING))
-    renderer = Renderer(generator, keypoints, net)
+    renderer = small_renderer(track.shape[1])
     part = small.picture("part", small.SIDE, small.SIDE)
     made = list(renderer.frames(part, small.face("rest"), track, options))
     assert len(made) == small.FRAMES
     chosen = np.stack([made[0], made[small.FRAMES // 2]])
     assert chosen.std() > 5 and (chosen[0] != chosen[1]).any()
     assert np.abs(chosen.astype(int) - theirs[name]).max() <= 1
+
+
+def test_a_frame_of_512_pixels(actor: Actor) -> None:
+    options = Options(size=512, pose_style=small.STYLE, expression_scale=small.SCALE, batch=1)
+    track = played(actor, options, Examples())
+    part = small.picture("part", small.LARGE, small.LARGE)
+    made = small_renderer(track.shape[1]).frames(part, small.face("rest"), track, options)
+    first, theirs = next(iter(made)), golden("frames")["large"]
+    assert first.shape == (small.LARGE, small.LARGE, 3) and theirs.std() > 5
+    assert np.abs(first[::8, ::8].astype(int) - theirs).max() <= 1
 
 
 @pytest.mark.parametrize(

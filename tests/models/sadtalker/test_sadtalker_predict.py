@@ -36,12 +36,12 @@ predict = loaded("sadtalker_predict", small.EXAMPLE / "predict.py")
 CHECKPOINTS = ROOT / "tests" / "support" / "checkpoints"
 checkpoint = loaded("sadtalker_checkpoint", CHECKPOINTS / "sadtalker.py")
 SAMPLES = ROOT / "examples" / "sadtalker" / "samples"
-FRAMES = 6
+FRAMES = 7  # the fewest that are a quarter of a second
 MODES = ["crop", "extcrop", "resize", "full", "extfull"]
 DEFAULTS = {
     "size": "256", "preprocess": "resize", "still": False, "pose_style": 0,
     "expression_scale": 1.0, "ref_eyeblink": None, "ref_pose": None, "yaw": None, "pitch": None,
-    "roll": None, "batch_size": 4, "face": "checked",
+    "roll": None, "batch_size": 4, "face": "checked", "enhancer": "none",
 }  # fmt: skip
 
 
@@ -52,7 +52,8 @@ class Context:
 
     def __init__(self, folder: Path, path: Path) -> None:
         self.weights = {predict.REPO: str(folder / "repo")}
-        self.weights |= {n: str(folder / n) for n in (predict.DETECTOR, predict.LANDMARKS)}
+        names = (predict.DETECTOR, predict.LANDMARKS, predict.RESTORER, predict.PARSER)
+        self.weights |= {name: str(folder / name) for name in names}
         self.path, self.done, self.scratch = path, 0.0, str(path.parent)
         self.warned: list[str] = []
 
@@ -152,6 +153,16 @@ def test_more_frames_at_a_time_give_the_same_frames(
     for count in (1, 4):
         made(weights, tmp_path / "none.mp4", audio=speech, batch_size=count)
     assert len(kept[0]) == FRAMES and np.abs(kept[0] - kept[1]).max() <= 1
+
+
+def test_faces_that_are_drawn_anew(weights: Path, speech: Path, tmp_path: Path) -> None:
+    plain, enhanced = (
+        decoded(made(weights, tmp_path / f"{name}.mp4", audio=speech, enhancer=name))
+        for name in ("none", "gfpgan")
+    )
+    assert enhanced.shape[1:3] == (plain.shape[1] * 2, plain.shape[2] * 2)
+    apart = np.abs(enhanced[:, ::2, ::2].astype(int) - plain).max((0, 3))
+    assert apart.max() > 40 and np.median(apart) < 12  # a face, and nothing else
 
 
 def test_a_video_that_is_followed_changes_the_frames(
@@ -294,7 +305,12 @@ def test_what_is_no_portrait_is_refused_before_weights_are_loaded(
 
 @pytest.mark.parametrize(
     "name",
-    ["repo/SadTalker_V0.0.2_256.safetensors", "repo/mapping_00229-model.pth.tar", predict.DETECTOR],
+    [
+        "repo/SadTalker_V0.0.2_256.safetensors",
+        "repo/mapping_00229-model.pth.tar",
+        predict.DETECTOR,
+        predict.RESTORER,
+    ],
 )
 @pytest.mark.parametrize("damage", ["gone", "cut", "of another net"])
 def test_weights_that_are_not_what_they_should_be_are_told(
@@ -311,5 +327,5 @@ def test_weights_that_are_not_what_they_should_be_are_told(
         other = folder / ("repo/mapping_00109-model.pth.tar", predict.LANDMARKS)["00229" in name]
         path.write_bytes(other.read_bytes())
     with pytest.raises(InputError) as refused:
-        made(folder, tmp_path / "made.mp4", audio=speech)
+        made(folder, tmp_path / "made.mp4", audio=speech, enhancer="gfpgan")
     assert refused.value.code == "bad_weights" and "cvl models verify" in refused.value.hint

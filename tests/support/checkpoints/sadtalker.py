@@ -1,8 +1,8 @@
 """`python -m checkpoints.sadtalker --example DIR --output DIR`: small random weights of SadTalker.
 
 Names, files and layout are those of the official ones; only the sizes are smaller. DIR/repo is
-what vinthony/SadTalker-V002rc has, beside it lie the two files that come from elsewhere. The
-detector is sure of a face in the upper left of every picture.
+what vinthony/SadTalker-V002rc has, beside it lie the files that come from elsewhere. The detector
+is sure of a face in the upper left of every picture.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ def build(example: Path, output: Path) -> None:
             torch.save(held, repo / f"mapping_{number}-model.pth.tar")
         torch.save({"state_dict": landmarks()}, output / "alignment_WFLW_4HG.pth")
         torch.save(detector(), output / "detection_Resnet50_Final.pth")
+        torch.save({"params_ema": restorer()}, output / "GFPGANv1.4.pth")
+        torch.save(parser(), output / "parsing_parsenet.pth")
 
 
 def whole() -> dict[str, torch.Tensor]:
@@ -93,6 +95,27 @@ def detector() -> dict[str, torch.Tensor]:
         head.conv1x1.weight.zero_()
         head.conv1x1.bias.copy_(torch.tensor([4.0, 4.0, 0.0, 0.0] * 2))
     return {f"module.{name}": tensor for name, tensor in started(net).items()}
+
+
+def restorer() -> dict[str, torch.Tensor]:
+    """With some of what only training used."""
+    from sadtalker.restorer import Restorer
+
+    net = Restorer(channels=(8, 8, 8, 8, 8, 8, 4, 4), latent=8)
+    for name, tensor in net.state_dict().items():
+        if "modulated" in name or "constant" in name or "noise" in name or tensor.ndim == 1:
+            torch.nn.init.normal_(tensor, std=tensor[0].numel() ** -0.5)
+        if name.startswith("stylegan_decoder") and name.endswith("bias"):
+            tensor.zero_()
+    unused = {"toRGB.0.bias": torch.zeros(3), "stylegan_decoder.style_mlp.1.bias": torch.zeros(8)}
+    return started(net) | unused
+
+
+def parser() -> dict[str, torch.Tensor]:
+    from sadtalker.parser import FaceParser
+
+    unused = {"out_img_conv.conv2d.bias": torch.zeros(3)}
+    return started(FaceParser(widths=(4, 4, 8), blocks=1)) | unused
 
 
 def started(net: torch.nn.Module) -> dict[str, torch.Tensor]:
