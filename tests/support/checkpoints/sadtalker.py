@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 SEED = 9
 GAIN = 12.0  # of the last layer, so that not all frames are one grey
 DOUBT = 20.0
+FEATURES = (1.0, 1.5, 3.0, 1.5, 2.0, 2.2, 1.2, 3.0, 2.8, 3.0)  # eyes, nose, corners of the mouth
 
 
 def main() -> None:
@@ -83,17 +84,21 @@ def landmarks() -> dict[str, torch.Tensor]:
 
 
 def detector() -> dict[str, torch.Tensor]:
-    """Named as after training on several GPUs. Of all places, the first of the coarsest level."""
+    """Named as after training on several GPUs. It is sure of a face of the smaller size at every
+    place of the coarsest level, and not surer of any: the first counts."""
     from sadtalker.face_detector import RetinaFace
 
     net = RetinaFace(width=4, channels=16, stages=(1, 1, 1, 1))
     for level, head in enumerate(net.ClassHead):
         head.conv1x1.weight.zero_()
         sure = DOUBT if level == 2 else -DOUBT
-        head.conv1x1.bias.copy_(torch.tensor([0.0, sure] * 2))
+        head.conv1x1.bias.copy_(torch.tensor([0.0, sure, 0.0, -DOUBT]))
     for head in net.BboxHead:
         head.conv1x1.weight.zero_()
         head.conv1x1.bias.copy_(torch.tensor([4.0, 4.0, 0.0, 0.0] * 2))
+    for head in net.LandmarkHead:
+        head.conv1x1.weight.zero_()
+        head.conv1x1.bias.copy_(torch.tensor(FEATURES * 2))
     return {f"module.{name}": tensor for name, tensor in started(net).items()}
 
 
