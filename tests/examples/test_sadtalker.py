@@ -184,6 +184,16 @@ def test_a_video_whose_head_and_eyes_are_followed_changes_the_frames(
     assert np.abs(pixels(again) - pixels(turned)).max() > 0.02
 
 
+def test_the_pipeline_takes_it_as_its_avatar(talker: Talker, tone: str) -> None:
+    own = talker.models.environment["CVL_EXAMPLES"]
+    words = ("--audio", tone, "--image", str(SAMPLE), "--avatar", "sadtalker", "--gpus", "none")
+    words += ("--talk.preprocess", "full", "--engine", talker.engine, "-o", "talking.mp4")
+    data = talker.models.run("avatar_video", *words, CVL_EXAMPLES=f"{own}:{EXAMPLES}")
+    assert set(data["steps"]) == {"talk", "final"} and not data["degraded"]
+    made = probe(talker.folder / "talking.mp4")
+    assert made.audio and made.frames == FRAMES
+
+
 def stereo(folder: Path) -> str:
     return sound(folder, "STEREO.MP3", f"anoisesrc=r=48000:d={SECONDS}:a=0.5:seed=3", "-ac", "2")
 
