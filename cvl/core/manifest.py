@@ -135,6 +135,8 @@ class Weights:
     to: str = ""
     format: Literal["safetensors", "pickle", "gguf", "onnx", "other"] = "safetensors"
     gated: bool = False
+    when: dict[str, str] = field(default_factory=dict)
+    """Needed only with these values of inputs that are choices: `{enhancer: gfpgan}`."""
 
 
 @dataclass(frozen=True)
