@@ -1,4 +1,4 @@
-"""Run the tests in sessions side by side: `python -m tests.support.sessions test|faults`.
+"""Tests in sessions side by side: `python -m tests.support.sessions test|test-examples|faults`.
 
 Tests with containers mostly wait, so as root in CI two sessions of them run beside each other. Each
 has an engine to itself, because a leak check sees whatever else happens in one; elsewhere there is
@@ -20,8 +20,8 @@ from typing import BinaryIO
 from tests.support.engine import OWN
 from tests.support.packages import may_install
 
-EXAMPLES = "--ignore=tests/examples"
-"""Those have a target of their own: make test-examples."""
+EXAMPLES = "tests/examples"
+BUT_EXAMPLES = f"--ignore={EXAMPLES}"
 STATE = (
     "tests/store", "tests/machine", "tests/venv", "tests/cli/test_harmless_output.py",
     "tests/cli/test_homes.py",
@@ -47,23 +47,28 @@ class Session:
 
 
 def sessions(target: str) -> list[Session]:
-    """Those of `make test` or `make faults`."""
+    """Those of `make test`, `make test-examples` or `make faults`."""
     if target == "faults":
         return [
             Session("faults", ("tests/faults", NAMES), {**_own_engine(), **FULL}),
             Session("state", STATE, FULL),
             Session("hub", (HUB,), FULL),
         ]
+    if target == "test-examples":
+        return [
+            Session("in containers", ("-m", "docker", EXAMPLES)),
+            Session("without", ("-m", "not docker", EXAMPLES)),
+        ]
     return [
         *_with_containers(),
-        Session("without containers", ("-m", "not docker", EXAMPLES, f"--ignore={HUB}")),
+        Session("without containers", ("-m", "not docker", BUT_EXAMPLES, f"--ignore={HUB}")),
         Session("hub", (HUB,)),
     ]
 
 
 def _with_containers() -> list[Session]:
     """Of `make test`: without those of tests/faults."""
-    some = ("-m", "docker", "--ignore=tests/faults", f"--ignore={NAMES}", EXAMPLES)
+    some = ("-m", "docker", "--ignore=tests/faults", f"--ignore={NAMES}", BUT_EXAMPLES)
     if not may_install():
         return [Session("with containers", some)]
     return [
