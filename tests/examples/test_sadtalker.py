@@ -39,6 +39,8 @@ FRAMES = 10
 SECONDS = FRAMES / 25
 SMALL = ("--preprocess", "resize", "--gpus", "none", "--seed", "5")
 BOTH = [pytest.param("docker", marks=pytest.mark.docker), "venv"]
+in_a_container = pytest.mark.parametrize("installed", BOTH[:1], indirect=True)
+"""What has nothing to do with the engine is tried in one."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ def test_a_video_is_as_long_as_the_speech_and_a_seed_says_what_comes(
     assert np.abs(pixels(changed) - pixels(first)).max() > 0.02
 
 
+@in_a_container
 def test_the_whole_picture_with_the_face_of_512_pixels_pasted_back(
     talker: Talker, tone: str
 ) -> None:
@@ -167,6 +170,7 @@ def test_the_whole_picture_with_the_face_of_512_pixels_pasted_back(
     assert made.frames == FRAMES
 
 
+@in_a_container
 def test_faces_are_drawn_anew_by_weights_that_are_fetched_then(talker: Talker, tone: str) -> None:
     talker.models.hub.forget()
     made = probe(talker.film("fine", tone, "--preprocess", "crop", "--enhancer", "gfpgan"))
@@ -175,6 +179,7 @@ def test_faces_are_drawn_anew_by_weights_that_are_fetched_then(talker: Talker, t
     assert {Path(name).name for name in asked} >= {*OF_ENHANCER}
 
 
+@in_a_container
 def test_a_video_whose_head_and_eyes_are_followed_changes_the_frames(
     talker: Talker, tone: str
 ) -> None:
@@ -204,6 +209,7 @@ def pictured(folder: Path) -> str:
     return sound(folder, "my.film; $(id).Mp4", f"sine=duration={SECONDS}", *film)
 
 
+@in_a_container
 @pytest.mark.parametrize("speech", [stereo, pictured])
 def test_speech_of_every_kind(talker: Talker, tmp_path: Path, speech: Any) -> None:
     made = probe(talker.film("made", speech(tmp_path)))
@@ -228,6 +234,7 @@ def portraits(folder: Path) -> Iterator[Path]:
     yield folder / "-turned.jpg"
 
 
+@in_a_container
 def test_pictures_of_every_kind(talker: Talker, tone: str, tmp_path: Path) -> None:
     for number, portrait in enumerate(portraits(tmp_path)):
         made = probe(talker.film(f"{number}", tone, "--image", str(portrait)))
@@ -250,6 +257,7 @@ def pair(folder: Path) -> str:
     return str(folder / "pair.png")
 
 
+@in_a_container
 def test_of_several_faces_the_caller_is_told(talker: Talker, tone: str, tmp_path: Path) -> None:
     words = ("--audio", tone, "--image", pair(tmp_path), "--gpus", "none", "-o", "pair.mp4")
     data = talker.models.run("sadtalker", *words, "--engine", talker.engine)
@@ -264,6 +272,7 @@ REFUSED = {
 }
 
 
+@in_a_container
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_speak_is_refused(name: str, talker: Talker, tone: str, tmp_path: Path) -> None:
     speech, size, told = REFUSED[name]
@@ -284,6 +293,7 @@ def hours(path: Path) -> str:
     return str(path)
 
 
+@in_a_container
 def test_what_the_manifest_does_not_allow_is_refused_before_anything_starts(
     talker: Talker, tone: str, tmp_path: Path
 ) -> None:
