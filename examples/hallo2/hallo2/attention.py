@@ -29,19 +29,16 @@ class Attention(nn.Module):
         seen = x if context is None else context
         return self.to_out[0](self._seen(self.to_q(x), self.to_k(seen), self.to_v(seen)))
 
-    def reading(self, x: Tensor, memory: Tensor, blind: int) -> Tensor:
-        """To themselves and, but for the first `blind` rows, to a memory [1, m, dim] that is the
-        same for every row."""
+    def reading(self, x: Tensor, memories: Tensor, blind: int) -> Tensor:
+        """To themselves and, but for the first `blind` rows, to memories [turns, m, dim] that the
+        rows after these see in turn."""
         q, k, v = self.to_q(x), self.to_k(x), self.to_v(x)
-        rows = x.shape[0] - blind
-        seen = [] if not blind else [self._seen(q[:blind], k[:blind], v[:blind])]
-        if rows:
-            more_k, more_v = (f(memory).expand(rows, -1, -1) for f in (self.to_k, self.to_v))
-            seen.append(
-                self._seen(
-                    q[blind:], torch.cat([k[blind:], more_k], 1), torch.cat([v[blind:], more_v], 1)
-                )
-            )
+        seen = [self._seen(q[:blind], k[:blind], v[:blind])] if blind else []
+        if rows := x.shape[0] - blind:
+            turn = torch.arange(rows, device=x.device) % memories.shape[0]
+            keys = torch.cat([k[blind:], self.to_k(memories)[turn]], 1)
+            values = torch.cat([v[blind:], self.to_v(memories)[turn]], 1)
+            seen.append(self._seen(q[blind:], keys, values))
         return self.to_out[0](torch.cat(seen))
 
     def _seen(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -211,7 +211,11 @@ def check(
 ) -> None:
     """Raises ValueError for shapes that do not belong together."""
     rows, columns = portrait.shape[-2:]
-    if portrait.shape != (3, rows, columns) or rows % PIXELS_PER_PLACE or columns % PIXELS_PER_PLACE:
+    if (
+        portrait.shape != (3, rows, columns)
+        or rows % PIXELS_PER_PLACE
+        or columns % PIXELS_PER_PLACE
+    ):
         raise ValueError(f"the portrait is {tuple(portrait.shape)}, not [3, 64 * n, 64 * m]")
     if embedding.shape != (sizes.embedding,):
         raise ValueError(f"the embedding is {tuple(embedding.shape)}, not [{sizes.embedding}]")

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from hallo2.attention import Attention, Feed
 from hallo2.sizes import Sizes
 from torch import Tensor, nn
 
+GROUPS = 32
+"""Whatever the groups of the UNet's other norms are."""
+
 
 class Positions(nn.Module):
-    """Sines and cosines that are added; kept in the checkpoint."""
+    """What tells frames apart: sines and cosines, which the checkpoint holds."""
+
+    pe: Tensor
 
     def __init__(self, dim: int, most: int) -> None:
         super().__init__()
-        turns = torch.exp(torch.arange(0, dim, 2) * (-math.log(10000.0) / dim))
-        angles = torch.arange(most)[:, None] * turns
-        self.register_buffer("pe", torch.stack([angles.sin(), angles.cos()], -1).flatten(1)[None])
+        self.register_buffer("pe", torch.zeros(1, most, dim))
 
     def forward(self, x: Tensor) -> Tensor:
         """[rows, frames, dim]."""
@@ -59,7 +60,7 @@ class MotionTransformer(nn.Module):
 
     def __init__(self, channels: int, sizes: Sizes) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(sizes.groups, channels, eps=1e-6)
+        self.norm = nn.GroupNorm(GROUPS, channels, eps=1e-6)
         self.proj_in = nn.Linear(channels, channels)
         self.transformer_blocks = nn.ModuleList([MotionBlock(channels, sizes)])
         self.proj_out = nn.Linear(channels, channels)

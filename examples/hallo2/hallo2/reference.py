@@ -20,15 +20,13 @@ def reference_network(config: Mapping[str, Any]) -> UNet2DConditionModel:
     return network
 
 
-def remember(
-    network: UNet2DConditionModel, latents: Tensor, identity: Tensor
-) -> dict[str, Memory]:
+def remember(network: UNet2DConditionModel, latents: Tensor, identity: Tensor) -> dict[str, Memory]:
     """By the name of the layer.
 
     latents: of the portrait and then of the frames before, [1 + m, channels, h, w].
     identity: for each half (without guidance and with it, or with it alone), [halves, n, context].
     Upstream gives the pictures of a batch the halves' tokens in turn, not each half's pictures its
-    own: picture i has those of half i modulo the number of halves. It was trained and is used so.
+    own: picture i has those of half i modulo the number of halves. So do we.
     """
     halves, pictures = identity.shape[0], latents.shape[0]
     seen: dict[str, Tensor] = {}
@@ -44,10 +42,5 @@ def remember(
     finally:
         for hook in hooks:
             hook.remove()
-    return {name: _memory(output, halves) for name, output in seen.items()}
-
-
-def _memory(output: Tensor, halves: int) -> Memory:
-    """The portrait with guidance: without it, it is not looked at."""
-    pictures = output.unflatten(0, (halves, -1))
-    return Memory(pictures[-1, :1], pictures[:, 1:])
+    pictures_of = {name: output.unflatten(0, (halves, -1)) for name, output in seen.items()}
+    return {name: Memory(own[:, 0], own[:, 1:]) for name, own in pictures_of.items()}

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 class Memory:
     """What one layer of the reference network saw, after its first norm.
 
-    portrait: [1, places, channels]; motion: of the frames before, [halves, frames, places,
-    channels]: a half is all frames with guidance or all without.
+    portrait: of each half, [halves, places, channels]; motion: of the frames before, [halves,
+    frames, places, channels]. A half is all frames without guidance, or all with it.
     """
 
     portrait: Tensor
@@ -34,7 +34,8 @@ class SpatialBlock(nn.Module):
 
     def forward(self, x: Tensor, identity: Tensor, memory: Memory, blind: int) -> Tensor:
         """identity: the face's tokens [rows, n, context]; the first `blind` rows are without
-        guidance: they do not see the portrait."""
+        guidance and do not see the portrait; the others see the halves' portraits in turn, as
+        upstream's do (one would expect: all of them that of their own half)."""
         x = x + self.attn1.reading(self.norm1(x), memory.portrait, blind)
         x = x + self.attn2(self.norm2(x), identity)
         return x + self.ff(self.norm3(x))
