@@ -79,11 +79,9 @@ class Studio:
         self._networks, self._vae, self._sizes = networks, vae, sizes
         self._places, self._halved = places, halved
         self._dtype = vae.dtype
-        self._large = (networks.reference_unet, networks.denoising_unet)
-        self._small = (networks.face_locator, networks.imageproj, networks.audioproj)
-        for network in (*self._small, vae):
+        for network in (networks.face_locator, networks.imageproj, networks.audioproj, vae):
             places.settle(network)
-        for network in self._large:
+        for network in (networks.reference_unet, networks.denoising_unet):
             places.settle(network, layered=True)
 
     def frames(
@@ -198,7 +196,7 @@ class Studio:
         with self._places.there(self._vae):
             frames = [
                 (self._vae.decode(f[None], return_dict=False)[0] / 2 + 0.5).clamp(0, 1).cpu()
-                for f in latents / LATENT_SCALE
+                for f in latents * (1 / LATENT_SCALE)
             ]
         return torch.cat(frames).float()
 

@@ -84,10 +84,11 @@ def real_names(checkout: Path) -> dict[str, list[int]]:
 
     script = upstream.sys.modules["inference_long"]
     config = upstream.settings(checkout, Path())["unet_additional_kwargs"]
-    blocks = [kind.replace("2D", "3D") for kind in case.REAL_UNET["down_block_types"]]
-    denoising = {**case.REAL_UNET, **config, "audio_attention_dim": 768,
-                 "down_block_types": blocks, "up_block_types":
-                 [kind.replace("2D", "3D") for kind in case.REAL_UNET["up_block_types"]]}  # fmt: skip
+    sides = {
+        side: [kind.replace("2D", "3D") for kind in case.REAL_UNET[side]]
+        for side in ("down_block_types", "up_block_types")
+    }
+    denoising = {**case.REAL_UNET, **sides, **config, "audio_attention_dim": 768}
     with torch.device("meta"):
         net = script.Net(
             script.UNet2DConditionModel.from_config(case.REAL_UNET),

@@ -35,7 +35,7 @@ def apart(ours: torch.Tensor, theirs: torch.Tensor) -> float:
 def conditions() -> Conditions:
     """As upstream's network was given them."""
     memory = remember(small_networks().reference_unet, case.pictures(), case.identity())
-    levels = zip(*(case.masks(region) for region in ("pose", "face", "lip")))
+    levels = zip(*(case.masks(region) for region in ("pose", "face", "lip")), strict=True)
     hearing = tuple(Hearing(tuple(m[:, None] for m in masks), case.SCALES) for masks in levels)
     return Conditions(case.identity(), case.sound(), case.added(), memory, hearing, 1)
 
