@@ -11,8 +11,9 @@ import hallo_case as case
 import pytest
 import torch
 from hallo2.loading import CheckpointError, Paths, load, load_networks
-from hallo2.offload import OFFLOADS
-from hallo_checkpoints import SIZES, frames, small_networks, small_studio, written
+from hallo2.offload import OFFLOADS, Places, parts
+from hallo_checkpoints import SIZES, conditions, frames, small_networks, small_studio, written
+from torch import nn
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +97,52 @@ def test_what_is_no_checkpoint_is_refused(paths: Paths, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("offload", OFFLOADS)
 def test_no_rung_changes_a_frame(paths: Paths, offload: str) -> None:
-    """Weights that wait elsewhere, all at once or layer by layer, are the same weights."""
+    """Weights that wait elsewhere, all at once or part by part, are the same weights; part by part
+    they are only where they are used."""
     expected = torch.cat(list(frames(small_studio(), steps=1)))
     studio = load(paths, offload=offload)
+    if offload == "sequential":
+        spoil(studio._networks)
+        spoil(studio._vae)
     assert torch.equal(torch.cat(list(frames(studio, steps=1))), expected)
+
+
+@pytest.mark.parametrize("most_bytes", [1, 50_000, 10_000_000])
+def test_parts_bring_every_weight_when_they_are_called(paths: Paths, most_bytes: int) -> None:
+    """Where weights wait there are no numbers here, until the first visit is over."""
+    networks, _ = load_networks(paths, torch.float32)
+    network, given = networks.denoising_unet, conditions()
+    latents = case.noise().transpose(1, 2).flatten(0, 1)
+    expected = network(latents, torch.tensor(517), given)
+    held = [t.clone() for t in weights(network)]
+    Places("cpu", "sequential", most_bytes).settle(network)
+    spoil(network)
+    assert torch.equal(network(latents, torch.tensor(517), given), expected)
+    assert all(torch.equal(a, b) for a, b in zip(weights(network), held, strict=True))
+
+
+def test_parts_are_as_large_as_may_be(paths: Paths) -> None:
+    """Few where many bytes are allowed, and none above that which could be divided."""
+    network = load_networks(paths, torch.float32)[0].denoising_unet
+    counts = []
+    for most in (1, 50_000, 100_000_000):
+        made = list(parts(network, most))
+        counts.append(len(made))
+        large = [part for part in made if sum(t.nbytes for t in weights(part)) > most]
+        assert all(not list(part.children()) for part in large)
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] == 1
+
+
+def spoil(network: nn.Module) -> None:
+    """No numbers: those that wait are elsewhere."""
+    for tensor in weights(network):
+        tensor.data = torch.full_like(tensor, torch.nan)
+
+
+def weights(network: nn.Module) -> list[torch.Tensor]:
+    """And tables."""
+    return [*network.parameters(), *network.buffers()]
 
 
 def test_an_unknown_rung_is_refused_before_anything_is_read(tmp_path: Path) -> None:
