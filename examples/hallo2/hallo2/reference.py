@@ -15,7 +15,9 @@ BLOCK = ".transformer_blocks.0"
 
 def reference_network(config: Mapping[str, Any]) -> UNet2DConditionModel:
     """Stable Diffusion's UNet without its end: what it would draw is not asked for."""
-    network = UNet2DConditionModel.from_config(dict(config))
+    # Of every old configuration, and of no class any more.
+    known = {name: value for name, value in config.items() if name != "center_input_sample"}
+    network = UNet2DConditionModel.from_config(known)
     network.conv_norm_out, network.conv_out = None, nn.Identity()
     return network
 

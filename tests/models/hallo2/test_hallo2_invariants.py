@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 
 import hallo_case as case
@@ -12,7 +13,16 @@ from filling import filled
 from hallo2.attention import Feed
 from hallo2.clip import Chance, shown, with_dropped
 from hallo2.generation import Studio, scheduler
-from hallo_checkpoints import counting, frames, regions, small_networks, small_studio
+from hallo2.offload import Places
+from hallo_checkpoints import (
+    SIZES,
+    counting,
+    frames,
+    regions,
+    small_networks,
+    small_studio,
+    small_vae,
+)
 
 
 def film(studio: Studio | None = None, clips: int = case.CLIPS, **given: object) -> torch.Tensor:
@@ -33,6 +43,23 @@ def test_a_clip_continues_the_one_before() -> None:
     other[: case.FRAMES] += 1
     videos = [list(spoken(speech)) for speech in (one, other)]
     assert not torch.equal(videos[0][1], videos[1][1])
+
+
+def test_clips_join_without_a_jump() -> None:
+    """From one to the next, frames change as much as within them."""
+    video = film(clips=4, steps=4).float()
+    changes = (video[1:] - video[:-1]).abs().mean((1, 2, 3))
+    seams = changes[case.FRAMES - 1 :: case.FRAMES]
+    assert len(seams) == 3
+    assert float(seams.mean()) <= 1.1 * float(changes.median())
+
+
+@pytest.mark.parametrize(("dtype", "apart"), [(torch.float16, 1.0), (torch.bfloat16, 4.0)])
+def test_other_dtypes_give_nearly_the_same_frames(dtype: torch.dtype, apart: float) -> None:
+    """From end to end in that dtype; on average, of 255. The noise is not drawn in it."""
+    networks, vae = (deepcopy(n).to(dtype) for n in (small_networks(), small_vae()))
+    ours = film(Studio(networks, vae, SIZES, Places("cpu")), clips=1)
+    assert float((ours.float() - film(clips=1).float()).abs().mean()) <= apart
 
 
 def test_a_clip_does_not_hear_what_comes_later() -> None:
