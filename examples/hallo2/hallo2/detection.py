@@ -84,15 +84,15 @@ def _level(
 def distinct(boxes: np.ndarray) -> list[int]:
     """Indices of the boxes [n, 4], the surest first, that are no face that was there before."""
     kept: list[int] = []
-    for i in range(len(boxes)):
-        if all(_shared(boxes[i], boxes[j]) <= SAME for j in kept):
+    for i, box in enumerate(boxes):
+        if not len(kept) or _shared(box, boxes[kept]).max() <= SAME:
             kept.append(i)
     return kept
 
 
-def _shared(one: np.ndarray, other: np.ndarray) -> float:
-    """Part of both together that both have; a box that ends at a pixel has that pixel."""
-    low, high = np.maximum(one[:2], other[:2]), np.minimum(one[2:], other[2:])
-    both = float(np.prod(np.maximum(0, high - low + 1)))
-    either = float(np.prod(one[2:] - one[:2] + 1) + np.prod(other[2:] - other[:2] + 1))
-    return both / (either - both)
+def _shared(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Part of two boxes together that both have, [n]; one that ends at a pixel has that pixel."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    both = np.maximum(0, high - low + 1).prod(1)
+    either = (box[2:] - box[:2] + 1).prod() + (others[:, 2:] - others[:, :2] + 1).prod(1)
+    return np.asarray(both / (either - both))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2Model
+from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
 RATE = 16000
 """Samples a second, of one channel."""
@@ -77,13 +77,13 @@ class Listener:
 
     def __init__(self, folder: str | Path, device: torch.device | str = "cpu") -> None:
         self._level = Wav2Vec2FeatureExtractor.from_pretrained(str(folder))
-        network, found = Wav2Vec2Model.from_pretrained(
+        network, found = Wav2Vec2ForCTC.from_pretrained(
             str(folder), dtype=torch.float32, use_safetensors=True, output_loading_info=True
         )
-        if found["missing_keys"] - {"masked_spec_embed"}:
-            missing = ", ".join(sorted(found["missing_keys"]))
-            raise RuntimeError(f"{folder} is not wav2vec 2.0: there is no {missing}")
-        self._network = network.eval().requires_grad_(False)
+        wrong = sorted([*found["missing_keys"], *found["unexpected_keys"]])
+        if wrong:
+            raise RuntimeError(f"{folder} has other tensors than wav2vec 2.0: {', '.join(wrong)}")
+        self._network = network.wav2vec2.eval().requires_grad_(False)
         self._device = device
         config = network.config
         self.shape = (int(config.num_hidden_layers), int(config.hidden_size))
