@@ -84,7 +84,7 @@ def networks(folder: Path) -> None:
 
 def autoencoder(folder: Path) -> None:
     vae = AutoencoderKL(
-        latent_channels=4, block_out_channels=(8,) * 4, norm_num_groups=2, sample_size=256,
+        latent_channels=4, block_out_channels=(8,) * 4, norm_num_groups=2, sample_size=32,
         down_block_types=("DownEncoderBlock2D",) * 4, up_block_types=("UpDecoderBlock2D",) * 4,
     )  # fmt: skip
     contrast(vae.decoder.conv_out, 2.0)
