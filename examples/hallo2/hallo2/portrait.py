@@ -89,9 +89,7 @@ def _scaled(mask: np.ndarray, side: int) -> tuple[Tensor, ...]:
     """For the sides of each level: [places] in [0, 1]."""
     image = Image.fromarray(mask)
     sides = [side // LATENT >> level for level in range(LEVELS)]
-    return tuple(
-        _levels(image.resize((n, n), Image.Resampling.BILINEAR)).flatten() for n in sides
-    )
+    return tuple(_levels(image.resize((n, n), Image.Resampling.BILINEAR)).flatten() for n in sides)
 
 
 def _levels(image: Image.Image) -> Tensor:

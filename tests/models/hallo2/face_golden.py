@@ -124,7 +124,12 @@ def transforms() -> types.ModuleType:
 
 def faces(checkout: Path) -> dict[str, np.ndarray]:
     """Of two pictures: boxes and points of all faces, landmarks and identity of the largest."""
-    for package in ("insightface", "insightface.model_zoo", "insightface.utils", "insightface.data"):
+    for package in (
+        "insightface",
+        "insightface.model_zoo",
+        "insightface.utils",
+        "insightface.data",
+    ):
         module = sys.modules[package] = types.ModuleType(package)
         module.__path__ = [str(checkout / package.replace(".", "/"))]
     sys.modules["insightface.data"].get_object = None  # type: ignore[attr-defined]

@@ -91,7 +91,8 @@ def test_what_cannot_be_spoken_is_said_before_any_weights_are_loaded(
 
 
 @pytest.mark.parametrize(
-    ("size", "face", "told"), [((400, 400), "checked", "no face was found"), ((40, 400), "any", "64")]
+    ("size", "face", "told"),
+    [((400, 400), "checked", "no face was found"), ((40, 400), "any", "64")],
 )
 def test_pictures_that_nobody_could_speak_from_are_refused_first(
     size: tuple[int, int], face: str, told: str, tmp_path: Path

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 from safetensors.torch import load_file, save_file
+from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
 from . import onnx_files, speaking, tokens
 from .layout import contrast
@@ -140,11 +140,12 @@ def landmarks(path: Path) -> None:
 
 def identity(path: Path) -> None:
     """Means of patches, and numbers of these."""
+    patch = {"kernel_shape": [16, 16], "strides": [16, 16]}
     weight = np.random.default_rng(5).standard_normal((147, 512)).astype(np.float32)
     onnx_files.write(
         path, ("input.1", ("None", 3, 112, 112)), {"1333": (1, 512)},
         [
-            Node("AveragePool", ["input.1"], "means", {"kernel_shape": [16, 16], "strides": [16, 16]}),
+            Node("AveragePool", ["input.1"], "means", patch),
             Node("Flatten", ["means"], "flat", {"axis": 1}),
             Node("MatMul", ["flat", "weight"], "1333"),
         ],
