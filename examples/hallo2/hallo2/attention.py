@@ -26,24 +26,28 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """[rows, n, dim]."""
-        seen = x if context is None else context
-        return self.to_out[0](self._seen(self.to_q(x), self.to_k(seen), self.to_v(seen)))
+        others = x if context is None else context
+        return self.to_out[0](self.seen(self.to_q(x), self.to_k(others), self.to_v(others)))
 
-    def reading(self, x: Tensor, memories: Tensor, blind: int) -> Tensor:
-        """To themselves and, but for the first `blind` rows, to memories [turns, m, dim] that the
-        rows after these see in turn."""
-        q, k, v = self.to_q(x), self.to_k(x), self.to_v(x)
-        seen = [self._seen(q[:blind], k[:blind], v[:blind])] if blind else []
-        if rows := x.shape[0] - blind:
-            turn = torch.arange(rows, device=x.device) % memories.shape[0]
-            keys = torch.cat([k[blind:], self.to_k(memories)[turn]], 1)
-            values = torch.cat([v[blind:], self.to_v(memories)[turn]], 1)
-            seen.append(self._seen(q[blind:], keys, values))
-        return self.to_out[0](torch.cat(seen))
-
-    def _seen(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def seen(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Queries, keys and values [rows, n, inner] to [rows, n, inner]."""
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+class ReadingAttention(Attention):
+    """Of places [rows, n, dim] to each other, and to what another network saw at them."""
+
+    def forward(self, x: Tensor, memories: Tensor, blind: int) -> Tensor:
+        """The rows after the first `blind` ones see memories [turns, n, dim] in turn."""
+        rows, both = x.shape[0], torch.cat([x, memories])
+        q, k, v = self.to_q(x), self.to_k(both), self.to_v(both)
+        attended = [self.seen(q[:blind], k[:blind], v[:blind])] if blind else []
+        if blind < rows:
+            turn = torch.arange(rows - blind, device=x.device) % len(memories) + rows
+            keys, values = (torch.cat([t[blind:rows], t[turn]], 1) for t in (k, v))
+            attended.append(self.seen(q[blind:], keys, values))
+        return self.to_out[0](torch.cat(attended))
 
 
 class Feed(FeedForward):

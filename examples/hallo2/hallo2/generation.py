@@ -79,12 +79,8 @@ class Studio:
         self._networks, self._vae, self._sizes = networks, vae, sizes
         self._places, self._halved = places, halved
         self._dtype = vae.dtype
-        self._large = (networks.reference_unet, networks.denoising_unet)
-        self._small = (networks.face_locator, networks.imageproj, networks.audioproj)
-        for network in (*self._small, vae):
+        for network in (*networks.children(), *vae.children()):
             places.settle(network)
-        for network in self._large:
-            places.settle(network, layered=True)
 
     def frames(
         self,
@@ -163,7 +159,7 @@ class Studio:
         if told.blind:
             sound = torch.cat([torch.zeros_like(sound), sound])
         network = self._networks.reference_unet
-        with self._places.there(network, layered=True):
+        with self._places.there(network):
             memory = remember(network, pictures, told.identity)
         return replace(told, sound=sound, memory=memory)
 
@@ -174,7 +170,7 @@ class Studio:
         steps.set_timesteps(guidance.steps, device=self._places.device)
         latents = noise.to(self._places.device) * steps.init_noise_sigma
         parts = list(given.split()) if guidance.halved else [given]
-        with self._places.there(network, layered=True):
+        with self._places.there(network):
             for t in steps.timesteps:
                 scaled = steps.scale_model_input(latents, t)
                 velocity = torch.cat([network(scaled.repeat(p.halves, 1, 1, 1), t, p)
@@ -198,7 +194,7 @@ class Studio:
         with self._places.there(self._vae):
             frames = [
                 (self._vae.decode(f[None], return_dict=False)[0] / 2 + 0.5).clamp(0, 1).cpu()
-                for f in latents / LATENT_SCALE
+                for f in latents * (1 / LATENT_SCALE)
             ]
         return torch.cat(frames).float()
 

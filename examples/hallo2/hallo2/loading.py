@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,10 @@ def load(
 def load_networks(paths: Paths, dtype: torch.dtype) -> tuple[Networks, Sizes]:
     """On the CPU. The file is mapped, and nothing in it is run."""
     config = json.loads((paths.unet / "config.json").read_text())
-    tensors = torch.load(paths.net, map_location="cpu", weights_only=True, mmap=True)
+    try:
+        tensors = torch.load(paths.net, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{paths.net} cannot be read: {error}") from None
     networks, sizes = empty_networks(config, tensors)
     try:
         networks.load_state_dict(tensors, strict=True, assign=True)

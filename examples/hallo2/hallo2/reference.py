@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from diffusers import UNet2DConditionModel
@@ -15,7 +15,9 @@ BLOCK = ".transformer_blocks.0"
 
 def reference_network(config: Mapping[str, Any]) -> UNet2DConditionModel:
     """Stable Diffusion's UNet without its end: what it would draw is not asked for."""
-    network = UNet2DConditionModel.from_config(dict(config))
+    # Of every old configuration, and of no class any more.
+    known = {name: value for name, value in config.items() if name != "center_input_sample"}
+    network = UNet2DConditionModel.from_config(known)
     network.conv_norm_out, network.conv_out = None, nn.Identity()
     return network
 
@@ -31,9 +33,7 @@ def remember(network: UNet2DConditionModel, latents: Tensor, identity: Tensor) -
     halves, pictures = identity.shape[0], latents.shape[0]
     seen: dict[str, Tensor] = {}
     hooks = [
-        block.norm1.register_forward_hook(
-            lambda _module, _inputs, output, at=name.removesuffix(BLOCK): seen.update({at: output})
-        )
+        block.norm1.register_forward_hook(_kept_in(seen, name.removesuffix(BLOCK)))
         for name, block in network.named_modules()
         if isinstance(block, BasicTransformerBlock)
     ]
@@ -44,3 +44,10 @@ def remember(network: UNet2DConditionModel, latents: Tensor, identity: Tensor) -
             hook.remove()
     pictures_of = {name: output.unflatten(0, (halves, -1)) for name, output in seen.items()}
     return {name: Memory(own[:, 0], own[:, 1:]) for name, own in pictures_of.items()}
+
+
+def _kept_in(seen: dict[str, Tensor], name: str) -> Callable[[nn.Module, object, Tensor], None]:
+    def keep(_module: nn.Module, _given: object, output: Tensor) -> None:
+        seen[name] = output
+
+    return keep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hallo2.attention import Attention, Feed, PictureTransformer
+from hallo2.attention import Attention, Feed, PictureTransformer, ReadingAttention
 from hallo2.sizes import Sizes
 from torch import Tensor, nn
 
@@ -27,7 +27,7 @@ class SpatialBlock(nn.Module):
     def __init__(self, dim: int, sizes: Sizes) -> None:
         super().__init__()
         head_dim = dim // sizes.heads
-        self.norm1, self.attn1 = nn.LayerNorm(dim), Attention(dim, sizes.heads, head_dim)
+        self.norm1, self.attn1 = nn.LayerNorm(dim), ReadingAttention(dim, sizes.heads, head_dim)
         self.norm2 = nn.LayerNorm(dim)
         self.attn2 = Attention(dim, sizes.heads, head_dim, sizes.context)
         self.norm3, self.ff = nn.LayerNorm(dim), Feed(dim)
@@ -36,7 +36,7 @@ class SpatialBlock(nn.Module):
         """identity: the face's tokens [rows, n, context]; the first `blind` rows are without
         guidance and do not see the portrait; the others see the halves' portraits in turn, as
         upstream's do (one would expect: all of them that of their own half)."""
-        x = x + self.attn1.reading(self.norm1(x), memory.portrait, blind)
+        x = x + self.attn1(self.norm1(x), memory.portrait, blind)
         x = x + self.attn2(self.norm2(x), identity)
         return x + self.ff(self.norm3(x))
 

@@ -20,6 +20,7 @@ import hallo_upstream as upstream
 import numpy as np
 import torch
 from filling import fill
+from torch.utils.flop_counter import FlopCounterMode
 
 LARGEST_FILE = 200_000
 
@@ -84,10 +85,11 @@ def real_names(checkout: Path) -> dict[str, list[int]]:
 
     script = upstream.sys.modules["inference_long"]
     config = upstream.settings(checkout, Path())["unet_additional_kwargs"]
-    blocks = [kind.replace("2D", "3D") for kind in case.REAL_UNET["down_block_types"]]
-    denoising = {**case.REAL_UNET, **config, "audio_attention_dim": 768,
-                 "down_block_types": blocks, "up_block_types":
-                 [kind.replace("2D", "3D") for kind in case.REAL_UNET["up_block_types"]]}  # fmt: skip
+    sides = {
+        side: [kind.replace("2D", "3D") for kind in case.REAL_UNET[side]]
+        for side in ("down_block_types", "up_block_types")
+    }
+    denoising = {**case.REAL_UNET, **sides, **config, "audio_attention_dim": 768}
     with torch.device("meta"):
         net = script.Net(
             script.UNet2DConditionModel.from_config(case.REAL_UNET),
@@ -125,16 +127,21 @@ def networks(net: Any) -> dict[str, np.ndarray]:
     )
     reader.update(writer, dtype=torch.float32)
     added = case.added()[:, :, None].repeat(1, 1, case.FRAMES, 1, 1)
-    made["velocity"] = net.denoising_unet(
-        case.noise(), torch.tensor(517), encoder_hidden_states=case.identity(),
-        mask_cond_fea=torch.cat([torch.zeros_like(added), added]), audio_embedding=case.sound(),
-        **{f"{name}_mask": [m.repeat(2 * case.FRAMES, 1) for m in case.masks(region)]
-           for name, region in (("full", "pose"), ("face", "face"), ("lip", "lip"))},
-        motion_scale=list(case.SCALES), return_dict=False,
-    )[0]  # fmt: skip
+    regions = (("full", "pose"), ("face", "face"), ("lip", "lip"))
+    counter = FlopCounterMode(display=False)
+    with counter:
+        made["velocity"] = net.denoising_unet(
+            case.noise(), torch.tensor(517), encoder_hidden_states=case.identity(),
+            mask_cond_fea=torch.cat([torch.zeros_like(added), added]),
+            audio_embedding=case.sound(),
+            **{f"{name}_mask": [m.repeat(2 * case.FRAMES, 1) for m in case.masks(region)]
+               for name, region in regions},
+            motion_scale=list(case.SCALES), return_dict=False,
+        )[0]  # fmt: skip
     reader.clear()
     writer.clear()
-    return {name: tensor.numpy() for name, tensor in made.items()}
+    flops = np.array(counter.get_total_flops())
+    return {"flops": flops, **{name: tensor.numpy() for name, tensor in made.items()}}
 
 
 @torch.no_grad()

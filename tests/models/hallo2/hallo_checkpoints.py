@@ -17,7 +17,10 @@ from hallo2.generation import Regions, Studio
 from hallo2.loading import Paths
 from hallo2.network import Networks
 from hallo2.offload import Places
+from hallo2.reference import remember
 from hallo2.sizes import Sizes
+from hallo2.sound import Hearing
+from hallo2.unet import Conditions
 
 SIZES = Sizes(
     channels=tuple(case.UNET["block_out_channels"]), heads=2, groups=16, context=16,
@@ -50,6 +53,14 @@ def small_studio(**given: bool) -> Studio:
 def regions() -> Regions:
     """Of the portrait."""
     return Regions(case.located(), *(case.masks(name) for name in ("pose", "face", "lip")))
+
+
+def conditions() -> Conditions:
+    """What one step of the denoising network is led by, as upstream's was."""
+    memory = remember(small_networks().reference_unet, case.pictures(), case.identity())
+    levels = zip(*(case.masks(region) for region in ("pose", "face", "lip")), strict=True)
+    hearing = tuple(Hearing(tuple(m[:, None] for m in masks), case.SCALES) for masks in levels)
+    return Conditions(case.identity(), case.sound(), case.added(), memory, hearing, 1)
 
 
 def frames(studio: Studio, clips: int = case.CLIPS, **given: object) -> Iterator[torch.Tensor]:

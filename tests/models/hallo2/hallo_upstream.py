@@ -133,8 +133,8 @@ def settings(checkout: Path, folder: Path) -> Settings:
         weight_dtype="fp32", inference_steps=case.STEPS, audio_ckpt_dir=str(folder / "hallo2"),
         base_model_path=str(folder / "stable-diffusion-v1-5"), motion_module_path="none",
         save_path=str(folder / "made"), source_image="face.png", driving_audio="sound.wav",
-        **dict(zip(("pose_weight", "face_weight", "lip_weight"), case.SCALES)),
     )  # fmt: skip
+    config["pose_weight"], config["face_weight"], config["lip_weight"] = case.SCALES
     config["vae"]["model_path"] = str(folder / "sd-vae-ft-mse")
     return config
 

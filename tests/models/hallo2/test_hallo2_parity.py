@@ -14,10 +14,8 @@ from hallo2.loading import load
 from hallo2.network import Networks
 from hallo2.reference import remember
 from hallo2.sizes import Sizes
-from hallo2.sound import Hearing
 from hallo2.spatial import Memory
-from hallo2.unet import Conditions
-from hallo_checkpoints import frames, small_networks, small_studio, written
+from hallo_checkpoints import conditions, frames, small_networks, small_studio, written
 
 
 def golden(name: str) -> dict[str, torch.Tensor]:
@@ -30,14 +28,6 @@ def apart(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """The largest absolute difference."""
     assert ours.shape == theirs.shape
     return float((ours - theirs).abs().max())
-
-
-def conditions() -> Conditions:
-    """As upstream's network was given them."""
-    memory = remember(small_networks().reference_unet, case.pictures(), case.identity())
-    levels = zip(*(case.masks(region) for region in ("pose", "face", "lip")))
-    hearing = tuple(Hearing(tuple(m[:, None] for m in masks), case.SCALES) for masks in levels)
-    return Conditions(case.identity(), case.sound(), case.added(), memory, hearing, 1)
 
 
 @torch.no_grad()
