@@ -55,7 +55,7 @@ def picture(name: str, rows: int, columns: int) -> np.ndarray:
     coarse = filled(f"picture {name}", (9, 9, 3), 60).numpy() + 128
     at = [np.linspace(0, 7.999, n) for n in (rows, columns)]
     low = [a.astype(int) for a in at]
-    part = [a - b for a, b in zip(at, low)]
+    part = [a - b for a, b in zip(at, low, strict=True)]
     top = _mixed(coarse[low[0]], coarse[low[0] + 1], part[0][:, None, None])
     made = _mixed(top[:, low[1]], top[:, low[1] + 1], part[1][None, :, None])
     return np.asarray(made.clip(0, 255), np.uint8)

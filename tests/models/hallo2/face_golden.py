@@ -11,6 +11,7 @@ scikit-image.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import importlib
 import json
@@ -62,7 +63,7 @@ def regions(checkout: Path) -> dict[str, np.ndarray]:
     images = importlib.import_module("hallo.datasets.image_processor")
     made: dict[str, np.ndarray] = {}
     for name, sitting in case.SITTINGS.items():
-        util.get_landmark = lambda _file: (landmarks(sitting), sitting.pixels, sitting.pixels)
+        util.get_landmark = functools.partial(landmarks, sitting)
         images.FaceAnalysis = lambda **_: Found()
         processor = images.ImageProcessor((sitting.side, sitting.side), "")
         with tempfile.TemporaryDirectory() as folder:
@@ -72,18 +73,19 @@ def regions(checkout: Path) -> dict[str, np.ndarray]:
         made[f"{name} pixels"] = pixels.numpy()[:, ::16, ::16]
         made[f"{name} located"] = np.packbits(located.numpy() > 0)
         made[f"{name} rows"] = located.numpy()[:, :, sitting.side // 4]
-        for region, levels in zip(("pose", "face", "lip"), masks):
+        for region, levels in zip(("pose", "face", "lip"), masks, strict=True):
             made[f"{name} {region}"] = torch.cat([m.flatten() for m in levels]).numpy()
     return made
 
 
-def landmarks(sitting: case.Sitting) -> np.ndarray:
-    """All in the middle of the face, but for those that its box and that of the lips are of."""
+def landmarks(sitting: case.Sitting, _file: str) -> tuple[np.ndarray, int, int]:
+    """All in the middle of the face, but for those that its box and that of the lips are of; and
+    the sides of the picture."""
     points = np.tile(np.array(sitting.face).reshape(2, 2).mean(0), (478, 1))
     for places, box in ((case.SILHOUETTE, sitting.face), (case.LIPS, sitting.lips)):
         points[list(places)] = np.array(box).reshape(2, 2).mean(0)
         points[list(places)[:2]] = np.array(box).reshape(2, 2)
-    return points
+    return points, sitting.pixels, sitting.pixels
 
 
 class Found:

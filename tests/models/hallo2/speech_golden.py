@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import hashlib
 import json
 import sys
@@ -55,7 +56,7 @@ def heard(checkout: Path, name: str) -> np.ndarray:
     parts = [samples[at : at + step] for at in range(0, len(samples), step)]
     states, done = [], 0
     for number, part in enumerate(parts, 1):
-        sys.modules["librosa"].load = lambda *_, **__: (part, case.RATE)  # type: ignore[attr-defined]
+        sys.modules["librosa"].load = functools.partial(read, part)  # type: ignore[attr-defined]
         made, length = processor.preprocess(
             "", case.CLIP, padding=number == len(parts), processed_length=done
         )
@@ -65,6 +66,11 @@ def heard(checkout: Path, name: str) -> np.ndarray:
     assert len(whole) % case.CLIP == 0
     assert len(whole) == max(case.SEEN[name]) + 1
     return np.asarray(whole[case.SEEN[name]])
+
+
+def read(samples: np.ndarray, *_: Any, **__: Any) -> tuple[np.ndarray, int]:
+    """In the place of librosa's."""
+    return samples, case.RATE
 
 
 def upstream(checkout: Path) -> tuple[Any, Any]:

@@ -55,8 +55,9 @@ def write_video(
 
 def _settings(path: str, crf: int) -> List[str]:
     return [
-        "-vf", EVEN, "-c:v", "libx264", "-preset", "medium", "-crf", str(crf), "-pix_fmt", "yuv420p",
-        "-movflags", "+faststart", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a",
+        "-vf", EVEN, "-c:v", "libx264", "-preset", "medium", "-crf", str(crf),
+        "-pix_fmt", "yuv420p", "-movflags", "+faststart",
+        "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a",
         "+bitexact", "-map_metadata", "-1", f"file:{path}",
     ]  # fmt: skip
 
