@@ -89,7 +89,8 @@ def test_names_and_shapes_are_the_official_ones() -> None:
 
 def test_golden_numbers_are_of_one_commit() -> None:
     """And say which files of it were run."""
-    for path in case.GOLDEN.glob("*.npz"):
+    for name in ("networks", "reference", "video"):
+        path = case.GOLDEN / f"{name}.npz"
         with np.load(path) as arrays:
             origin = json.loads(str(arrays["origin"]))
         assert origin["commit"] == "58a9aa6c9f66817a6e084f3874cfc01ac24fed3e"
