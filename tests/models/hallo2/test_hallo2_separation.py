@@ -7,6 +7,7 @@ from pathlib import Path
 import face_case as case
 import numpy as np
 import pytest
+import speech_voice
 from hallo2.separation import RATE, Separator
 
 SHAPE = ("batch_size", 4, 3072, 256)
@@ -20,6 +21,17 @@ def separator(tmp_path_factory: pytest.TempPathFactory) -> Separator:
     half = {"half": np.array(0.5, np.float32)}
     case.write(path, ("input", SHAPE), {"output": SHAPE}, nodes, half)
     return Separator(path)
+
+
+@pytest.mark.parametrize("seconds", speech_voice.SECONDS)
+def test_the_voice_is_that_of_audio_separator(tmp_path: Path, seconds: float) -> None:
+    mix = speech_voice.mix(seconds)
+    made = np.empty_like(mix)
+    Separator(speech_voice.network(tmp_path)).separate(mix, made)
+    with np.load(speech_voice.GOLDEN / "speech_voice.npz") as golden:
+        theirs = golden[f"{seconds}"]
+    assert theirs.std() > 0.1
+    assert np.abs(made[speech_voice.seen(seconds)] - theirs).max() <= 1e-4
 
 
 @pytest.mark.parametrize("seconds", [0.3, 5.92, 14.0])
