@@ -64,7 +64,8 @@ def separated(seconds: float) -> np.ndarray:
     separator.__dict__.update(
         logger=logging.getLogger("quiet"), hop_length=1024, segment_size=256, overlap=0.25,
         batch_size=1, n_fft=7680, dim_f=3072, torch_device=torch.device("cpu"),
-        enable_denoise=False, model_run=lambda shown: session.run(None, {"input": shown.numpy()})[0],
+        enable_denoise=False,
+        model_run=lambda shown: session.run(None, {"input": shown.numpy()})[0],
     )  # fmt: skip
     return np.asarray(separator.demix(case.mix(seconds).T.copy()).T)
 
