@@ -12,7 +12,7 @@ from tests.support.checkpoints import calls, families
 
 SUPPORT = Path(families.__file__).parents[1]
 ADAPTERS = {call.adapter for call in calls.CALLS.values()} - {None}
-OTHERS = ("broken", "wan_s2v", "live_avatar")
+OTHERS = ("broken", "wan_s2v", "live_avatar", "hallo2")
 """Families that are no pipelines of diffusers."""
 EVERY = [*calls.CALLS.items(), *calls.IMAGE_CALLS.items()]
 

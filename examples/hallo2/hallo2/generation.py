@@ -7,8 +7,9 @@ for frames in studio.frames(portrait, embedding, regions, speech, seed=42):
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler
@@ -26,6 +27,17 @@ STEPS, CFG_SCALE = 40, 3.5
 LATENT_SCALE = 0.18215
 PIXELS_PER_PLACE = 64
 """Of a side, at the coarsest level: sides are multiples of it."""
+
+
+class Speech(Protocol):
+    """What a tensor is asked for, so that what is heard may be made when its clip is."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def split(self, frames: int) -> Iterable[Tensor]: ...
 
 
 def scheduler() -> DDIMScheduler:
@@ -87,7 +99,7 @@ class Studio:
         portrait: Tensor,
         embedding: Tensor,
         regions: Regions,
-        speech: Tensor,
+        speech: Tensor | Speech,
         *,
         steps: int = STEPS,
         cfg_scale: float = CFG_SCALE,
@@ -114,7 +126,7 @@ class Studio:
         )  # fmt: skip
 
     def _clips(
-        self, portrait: Tensor, regions: Regions, speech: Tensor, guidance: Guidance,
+        self, portrait: Tensor, regions: Regions, speech: Tensor | Speech, guidance: Guidance,
         told: Conditions, seed: int,
     ) -> Iterator[Tensor]:  # fmt: skip
         chance = Chance(seed, self._dtype)
@@ -203,7 +215,7 @@ class Studio:
 
 
 def check(
-    portrait: Tensor, embedding: Tensor, regions: Regions, speech: Tensor, sizes: Sizes
+    portrait: Tensor, embedding: Tensor, regions: Regions, speech: Tensor | Speech, sizes: Sizes
 ) -> None:
     """Raises ValueError for shapes that do not belong together."""
     rows, columns = portrait.shape[-2:]

@@ -58,6 +58,7 @@ FAMILIES: dict[str, dict[str, str]] = {
     },
     "wan_s2v": {"Wan-AI/Wan2.2-S2V-14B": "speaking.wan_s2v"},
     "live_avatar": {"Quark-Vision/Live-Avatar": "speaking.live_avatar"},
+    "hallo2": {"fudan-generative-ai/hallo2": "hallo2.hallo2"},
     "broken": {
         NO_PIPELINE: "broken.not_a_pipeline",
         NAN_SVD: "stable.svd_nan",

@@ -10,7 +10,7 @@ from typing import Any, Iterable, List, Optional
 from ..decoding import OutputError
 from ..programs import find_ffmpeg
 
-CRF = "17"
+CRF = 17
 EVEN = "pad=ceil(iw/2)*2:ceil(ih/2)*2"
 
 
@@ -30,11 +30,12 @@ def finite_frames(frames: Any) -> Any:
 
 
 def write_video(
-    frames: Iterable[Any], fps: float, path: str, audio: Optional[Any] = None, rate: int = 0
-) -> None:
+    frames: Iterable[Any], fps: float, path: str, audio: Optional[Any] = None, rate: int = 0, *,
+    crf: int = CRF,
+) -> None:  # fmt: skip
     """MP4 (H.264, and AAC of `audio`: floats [channels, samples] at `rate`, or the path of a file)
     of uint8 [rows, columns, 3] each, which are encoded as they come. The same frames give the same
-    bytes."""
+    bytes. crf: H.264's quality, lower is better."""
     ffmpeg = find_ffmpeg()
     if ffmpeg is None:
         raise RuntimeError("this image has no ffmpeg")
@@ -49,13 +50,14 @@ def write_video(
             if not isinstance(audio, str):
                 write_wav(audio, rate, Path(sound))
             command += ["-i", f"file:{sound}", "-c:a", "aac", "-b:a", "192k"]
-        _encode(command + _settings(path), itertools.chain([first], coming))
+        _encode(command + _settings(path, crf), itertools.chain([first], coming))
 
 
-def _settings(path: str) -> List[str]:
+def _settings(path: str, crf: int) -> List[str]:
     return [
-        "-vf", EVEN, "-c:v", "libx264", "-preset", "medium", "-crf", CRF, "-pix_fmt", "yuv420p",
-        "-movflags", "+faststart", "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a",
+        "-vf", EVEN, "-c:v", "libx264", "-preset", "medium", "-crf", str(crf),
+        "-pix_fmt", "yuv420p", "-movflags", "+faststart",
+        "-fflags", "+bitexact", "-flags:v", "+bitexact", "-flags:a",
         "+bitexact", "-map_metadata", "-1", f"file:{path}",
     ]  # fmt: skip
 

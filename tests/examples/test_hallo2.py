@@ -1,0 +1,110 @@
+"""hallo2 from its repo, in a container on the CPU, with a small checkpoint in the real layout."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import run_cvl
+from tests.examples.models import EXAMPLES, GONE, SAMPLE, Models, pixels, probe, sound, undemanding
+
+pytestmark = pytest.mark.docker
+REPO = "fudan-generative-ai/hallo2"
+SMALL = (
+    "--image", str(SAMPLE), "--size", "256", "--steps", "1", "--cfg-scale", "1", "--gpus", "none",
+    "--seed", "5",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return undemanding("hallo2", tmp_path_factory.mktemp("examples"))
+
+
+@pytest.fixture
+def film(models: Models, examples: str) -> Any:
+    """`film(name, *words)` makes NAME.mp4 and gives its bytes."""
+
+    def make(name: str, *words: str, **more: str) -> bytes:
+        models.run("hallo2", *words, "-o", f"{name}.mp4", CVL_EXAMPLES=examples, **more)
+        return (models.folder / f"{name}.mp4").read_bytes()
+
+    return make
+
+
+def test_three_windows_are_a_video_as_long_as_the_speech_and_a_seed_says_what_comes(
+    film: Any, models: Models, tmp_path: Path
+) -> None:
+    tone = sound(tmp_path, "tone.wav", "sine=frequency=300:duration=1.51")
+    first = film("first", *SMALL, "--audio", tone)
+    found = probe(tmp_path / "first.mp4")
+    assert (found.frames, found.fps, found.width, found.height) == (38, 25, 256, 256)
+    assert found.audio
+    fetched = {request.file for request in models.hub.log(repo=REPO) if request.file}
+    assert "hallo2/net.pth" in fetched and len(fetched) == 11
+    again = ("--audio", tone, "--no-cache", "--offline")
+    assert film("again", *SMALL, *again, HF_ENDPOINT=GONE) == first
+    other = sound(tmp_path, "other.mp3", "anoisesrc=r=48000:d=1.51:a=0.5:seed=3", "-ac", "2")
+    assert film("other", *SMALL, "--audio", other) != first
+    difference = np.abs(pixels(tmp_path / "other.mp4") - pixels(tmp_path / "first.mp4"))
+    assert difference.max() > 0.05
+
+
+def test_rungs_give_the_same_bytes_and_the_voice_alone_others(film: Any, tmp_path: Path) -> None:
+    words = (*SMALL, "--audio", sound(tmp_path, "tone.wav", "sine=duration=0.5"), "--no-cache")
+    every = film("none", *words, "--offload", "none")
+    assert film("model", *words, "--offload", "model") == every
+    assert film("sequential", *words, "--offload", "sequential") == every
+    assert film("alone", *words, "--separate-vocals", "true") != every
+    assert probe(tmp_path / "alone.mp4").frames == 13
+
+
+def test_emo_is_hallo2(models: Models, examples: str, tmp_path: Path) -> None:
+    tone = sound(tmp_path, "tone.wav", "sine=duration=0.5")
+    options = ("--talk.size", "256", "--talk.steps", "1", "--talk.cfg-scale", "1")
+    both = f"{examples}:{EXAMPLES}"
+    words = ("--audio", tone, "--image", str(SAMPLE), *options, "--gpus", "none", "--seed", "5")
+    data = models.run("emo", *words, "-o", "emo.mp4", CVL_EXAMPLES=both)
+    assert list(data["steps"]) == ["talk"]
+    assert probe(tmp_path / "emo.mp4").frames == 13
+
+
+REFUSED = {
+    "silence": ("anullsrc=r=16000:d=1", "s.wav", "silent"),
+    "a tenth of a second": ("sine=duration=0.1", "s.wav", "at least 0.25 s"),
+    "two hours": ("sine=sample_rate=8000:duration=7210", "s.flac", "lasts 7210"),
+    "a video without sound": ("testsrc=size=64x64:duration=1", "s.mp4", "is not audio"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_spoken_is_said(
+    models: Models, examples: str, tmp_path: Path, name: str
+) -> None:
+    source, file, told = REFUSED[name]
+    audio = sound(tmp_path, file, source)
+    code, message, _ = models.fails("hallo2", *SMALL, "--audio", audio, CVL_EXAMPLES=examples)
+    assert code == 2 and told in message
+
+
+def test_a_picture_without_a_face_is_refused(models: Models, examples: str, tmp_path: Path) -> None:
+    audio = sound(tmp_path, "tone.wav", "sine=duration=1")
+    picture = sound(tmp_path, "none.png", "color=olive:size=400x400", "-frames:v", "1")
+    words = (*SMALL[2:], "--audio", audio, "--image", picture)
+    code, message, hint = models.fails("hallo2", *words, CVL_EXAMPLES=examples)
+    assert code == 2 and "no face was found" in message and "--face any" in hint
+
+
+def test_its_weights_are_not_for_commercial_use(models: Models, tmp_path: Path) -> None:
+    audio = sound(tmp_path, "tone.wav", "sine=duration=1")
+    result = run_cvl(
+        models.environment, tmp_path, "run", "hallo2", "predict", "--json", *SMALL,
+        "--audio", audio, "--commercial",
+    )  # fmt: skip
+    error = json.loads(result.stdout)["error"]
+    assert result.returncode == 2 and error["code"] == "not_commercial"
+    assert "InsightFace" in error["message"]
