@@ -174,7 +174,6 @@ def test_the_whole_picture_with_the_face_of_512_pixels_pasted_back(
 def test_faces_are_drawn_anew_by_weights_that_are_fetched_then(
     talker: Talker, tmp_path: Path
 ) -> None:
-    talker.models.hub.forget()
     short = sound(tmp_path, "short.wav", "sine=frequency=300:duration=0.28")
     made = probe(talker.film("fine", short, "--preprocess", "crop", "--enhancer", "gfpgan"))
     assert (made.frames, made.width) == (7, 512)
