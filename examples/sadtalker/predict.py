@@ -91,7 +91,7 @@ def drawing_anew(ctx: Any, enhancer: str, background: str) -> tuple[str, ...]:
             "no_enhancer",
         )
     if ctx.device == "cpu":
-        ctx.warning("Real-ESRGAN is slow on a CPU: --background-enhancer takes long for each frame")
+        ctx.warning("Real-ESRGAN is slow on a CPU: it takes many seconds for each frame")
     return RESTORER, PARSER, ENLARGER
 
 
