@@ -28,6 +28,7 @@ from sadtalker.voice import FPS
 REPO = "vinthony/SadTalker-V002rc"
 DETECTOR, LANDMARKS = "detection_Resnet50_Final.pth", "alignment_WFLW_4HG.pth"
 RESTORER, PARSER = "GFPGANv1.4.pth", "parsing_parsenet.pth"
+ENLARGER = "RealESRGAN_x2plus.pth"
 MAPPINGS = {False: "mapping_00229-model.pth.tar", True: "mapping_00109-model.pth.tar"}
 MOST_S = 7200.0
 SMALLEST_SIDE = 64
@@ -39,18 +40,18 @@ class SadTalker(Predictor):
     """The nets are loaded with the first speech, after that was looked at."""
 
     talker: Talker | None = None
-    loaded: tuple[int, bool, bool] = (0, False, False)
-    """Pixels, whether frames are pasted back, and whether faces are drawn anew: what decides which
+    loaded: tuple[int, bool, tuple[str, ...]] = (0, False, ())
+    """Pixels, whether frames are pasted back, and the files of what draws anew: what decides which
     nets there are."""
 
     def predict(
-        self, ctx: Any, *, audio: str, image: str, face: str, enhancer: str, ref_pose: str | None,
-        ref_eyeblink: str | None, **given: Any,
+        self, ctx: Any, *, audio: str, image: str, face: str, enhancer: str,
+        background_enhancer: str, ref_pose: str | None, ref_eyeblink: str | None, **given: Any,
     ) -> dict[str, str]:  # fmt: skip
-        options = chosen(given)
+        options, drawing = chosen(given), drawing_anew(ctx, enhancer, background_enhancer)
         speech = read_speech(audio, MOST_S)
         source = portrait(ctx, image, face == "checked" and options.preprocess != "resize")
-        talker = self.talker_for(ctx, options, enhancer == "gfpgan")
+        talker = self.talker_for(ctx, options, drawing)
         try:
             found = talker.face(source, options)
         except NoFace as error:
@@ -63,11 +64,11 @@ class SadTalker(Predictor):
             write_video(frames, FPS, ctx.output("video"), sound)
         return {"video": ctx.output("video")}
 
-    def talker_for(self, ctx: Any, options: Options, enhanced: bool) -> Talker:
-        wanted = options.size, options.pastes, enhanced
+    def talker_for(self, ctx: Any, options: Options, drawing: tuple[str, ...]) -> Talker:
+        wanted = options.size, options.pastes, drawing
         if self.talker is None or self.loaded != wanted:
             self.talker = None  # before others are loaded
-            self.talker, self.loaded = load(ctx, options, enhanced), wanted
+            self.talker, self.loaded = load(ctx, options, drawing), wanted
         return self.talker
 
 
@@ -77,6 +78,21 @@ def chosen(given: dict[str, Any]) -> Options:
     size, batch = int(given["size"]), given["batch_size"]
     same = ("preprocess", "still", "pose_style", "expression_scale")
     return Options(size=size, batch=batch, **turns, **{name: given[name] for name in same})
+
+
+def drawing_anew(ctx: Any, enhancer: str, background: str) -> tuple[str, ...]:
+    """The files that are needed for it. Raises InputError."""
+    if background == "none":
+        return (RESTORER, PARSER) if enhancer == "gfpgan" else ()
+    if enhancer == "none":
+        raise InputError(
+            f"--background-enhancer {background} enhances what is round faces that are drawn anew",
+            "add --enhancer gfpgan",
+            "no_enhancer",
+        )
+    if ctx.device == "cpu":
+        ctx.warning("Real-ESRGAN is slow on a CPU: it takes many seconds for each frame")
+    return RESTORER, PARSER, ENLARGER
 
 
 def portrait(ctx: Any, path: str, checked: bool) -> np.ndarray:
@@ -93,24 +109,23 @@ def portrait(ctx: Any, path: str, checked: bool) -> np.ndarray:
     return np.array(picture)
 
 
-def load(ctx: Any, options: Options, enhanced: bool) -> Talker:
+def load(ctx: Any, options: Options, drawing: tuple[str, ...]) -> Talker:
     """All nets, with the renderer and the mapping net that the options ask for."""
-    needed = (REPO, DETECTOR, LANDMARKS, *((RESTORER, PARSER) if enhanced else ()))
-    missing = [name for name in needed if name not in ctx.weights]
+    missing = [name for name in (REPO, DETECTOR, LANDMARKS, *drawing) if name not in ctx.weights]
     if missing:
         raise InputError(f"{', '.join(missing)}: not given", "run it by cvl, which brings weights")
     folder = Path(ctx.weights[REPO])
     whole = str(folder / f"SadTalker_V0.0.2_{options.size}.safetensors")
     mapping = str(folder / MAPPINGS[options.pastes])
     detector, landmarks = ctx.weights[DETECTOR], ctx.weights[LANDMARKS]
+    files = [ctx.weights[name] for name in drawing]
     try:
         reader = weights.reader(whole, detector, landmarks, ctx.device)
-        drawing = [ctx.weights[name] for name in (RESTORER, PARSER)] if enhanced else None
         return Talker(
             reader,
             weights.actor(whole, ctx.device),
             weights.renderer(whole, mapping, ctx.device),
-            weights.enhancer(reader.detector, *drawing, ctx.device) if drawing else None,
+            weights.enhancer(reader.detector, ctx.device, *files) if files else None,
         )
     except weights.WrongWeights as error:
         raise InputError(f"{error}", "cvl models verify", "bad_weights") from error

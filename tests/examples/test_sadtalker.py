@@ -33,7 +33,7 @@ from tests.support.hub import Hub
 
 REPO = "vinthony/SadTalker-V002rc"
 FILES = ("detection_Resnet50_Final.pth", "alignment_WFLW_4HG.pth")
-OF_ENHANCER = ("GFPGANv1.4.pth", "parsing_parsenet.pth")
+OF_ENHANCERS = ("GFPGANv1.4.pth", "parsing_parsenet.pth", "RealESRGAN_x2plus.pth")
 MAKE = ("-m", "checkpoints.sadtalker")
 FRAMES = 10
 SECONDS = FRAMES / 25
@@ -121,7 +121,7 @@ def publish(hub: Hub, made: Path, example: Path) -> None:
     hub.push(REPO, made / "repo")
     manifest = example / "example.yaml"
     text = manifest.read_text()
-    for name in FILES + OF_ENHANCER:
+    for name in FILES + OF_ENHANCERS:
         file = hub.publish(f"v0.1.0/{name}", made / name)
         said = rf"url: \S+/{name}\n( +)sha256: \w+\n +size: \d+\n"
         now = rf"url: {file.url}\n\1sha256: {file.sha256}\n\1size: {file.size}\n"
@@ -148,7 +148,7 @@ def test_a_video_is_as_long_as_the_speech_and_a_seed_says_what_comes(
     assert (found.frames, found.fps, found.width, found.audio) == (FRAMES, 25, 256, True)
     asked = {request.file for request in talker.models.hub.log() if request.file}
     assert {Path(name).name for name in asked} >= {*FILES}
-    assert not {Path(name).name for name in asked} & {*OF_ENHANCER}
+    assert not {Path(name).name for name in asked} & {*OF_ENHANCERS}
     assert "SadTalker_V0.0.2_256.safetensors" in asked
     again = talker.film(
         "again", tone, "--preprocess", "crop", "--no-cache", "--offline", HF_ENDPOINT=GONE
@@ -171,15 +171,15 @@ def test_the_whole_picture_with_the_face_of_512_pixels_pasted_back(
 
 
 @in_a_container
-def test_faces_are_drawn_anew_by_weights_that_are_fetched_then(
+def test_faces_and_what_is_round_them_are_drawn_anew_by_weights_that_are_fetched_then(
     talker: Talker, tmp_path: Path
 ) -> None:
-    talker.models.hub.forget()
     short = sound(tmp_path, "short.wav", "sine=frequency=300:duration=0.28")
-    made = probe(talker.film("fine", short, "--preprocess", "crop", "--enhancer", "gfpgan"))
+    finest = ("--preprocess", "crop", "--background-enhancer", "realesrgan", "--enhancer")
+    made = probe(talker.film("fine", short, *finest, "gfpgan"))
     assert (made.frames, made.width) == (7, 512)
     asked = {request.file for request in talker.models.hub.log() if request.file}
-    assert {Path(name).name for name in asked} >= {*OF_ENHANCER}
+    assert {Path(name).name for name in asked} >= {*OF_ENHANCERS}
 
 
 @in_a_container

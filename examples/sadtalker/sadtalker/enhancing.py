@@ -1,4 +1,4 @@
-"""Draws the faces of a frame anew, and puts them back where they were."""
+"""Draws the faces of a frame anew, and puts them back where they were; what is round them too."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import torch
 
+from sadtalker.background import Background
 from sadtalker.face_detector import RetinaFace, five_points_of
 from sadtalker.parser import FaceParser
 from sadtalker.restorer import Restorer
@@ -28,11 +29,12 @@ EDGE = 10  # pixels of a drawn face that are never shown
 
 @dataclass(frozen=True)
 class Enhancer:
-    """Three nets, on one device."""
+    """Three nets, on one device; with `background`, a fourth enlarges the frame."""
 
     detector: RetinaFace
     restorer: Restorer
     parser: FaceParser
+    background: Background | None = None
 
     @torch.inference_mode()
     def enhance(self, frame: np.ndarray) -> np.ndarray:
@@ -40,7 +42,8 @@ class Enhancer:
         LARGEST pixels."""
         factor = 1 if max(frame.shape) > LARGEST else 2
         size = frame.shape[1] * factor, frame.shape[0] * factor
-        made = cv2.resize(frame, size, interpolation=cv2.INTER_LANCZOS4)
+        whole = self.background.enlarged(frame) if self.background else frame
+        made = cv2.resize(whole, size, interpolation=cv2.INTER_LANCZOS4)
         for points in five_points_of(self.detector, frame[..., ::-1]):
             if np.hypot(*(points[0] - points[1])) < LEAST:
                 continue

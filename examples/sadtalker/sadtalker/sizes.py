@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from sadtalker.dense_motion import DenseMotion
+from sadtalker.enlarger import Enlarger
 from sadtalker.face3d import FaceReconstruction
 from sadtalker.face_detector import RetinaFace
 from sadtalker.generator import Generator
@@ -102,3 +103,8 @@ def face_parser(tensors: Tensors) -> FaceParser:
     widths = (len(tensors["encoder.0.conv2d.weight"]), *(len(tensors[name]) for name in blocks))
     body = counted(tensors, "body.{}.conv1.conv2d.weight")
     return FaceParser(widths, body, len(tensors["out_mask_conv.conv2d.weight"]))
+
+
+def enlarger(tensors: Tensors) -> Enlarger:
+    growth, channels = tensors["body.0.rdb1.conv1.weight"].shape[:2]
+    return Enlarger(channels, counted(tensors, "body.{}.rdb1.conv1.weight"), growth)

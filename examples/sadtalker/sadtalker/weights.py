@@ -12,6 +12,7 @@ from torch import nn
 
 from sadtalker import sizes
 from sadtalker.acting import Actor
+from sadtalker.background import Background
 from sadtalker.blocks import fold
 from sadtalker.enhancing import Enhancer
 from sadtalker.expression import ExpressionNet
@@ -57,13 +58,22 @@ def renderer(path: str, mapping: str, device: str) -> Renderer:
     return Renderer(generator, keypoints, net)
 
 
-def enhancer(detector: RetinaFace, restorer: str, parser: str, device: str) -> Enhancer:
+def enhancer(
+    detector: RetinaFace, device: str, restorer: str, parser: str, enlarger: str | None = None
+) -> Enhancer:
     restoring = _without(RESTORING, pickled(restorer, "params_ema"))
     return Enhancer(
         detector,
         built(sizes.restorer, restoring, device),
         built(sizes.face_parser, _without(PARSING, pickled(parser)), device),
+        background(enlarger, device) if enlarger else None,
     )
+
+
+def background(path: str, device: str) -> Background:
+    """On an NVIDIA GPU with half the precision, as upstream has it there."""
+    net = built(sizes.enlarger, pickled(path, "params_ema"), device)
+    return Background(net.half() if torch.device(device).type == "cuda" else net)
 
 
 def part_of(path: str, prefix: str, without: tuple[str, ...] = ()) -> Tensors:

@@ -1,10 +1,11 @@
-"""Makes the golden numbers of SadTalker again from upstream's own modules.
+r"""Makes the golden numbers of SadTalker again from upstream's own modules.
 
-    python golden.py --upstream SADTALKER --facexlib FACEXLIB --gfpgan GFPGAN --output golden
+    python golden.py --upstream SADTALKER --facexlib FACEXLIB --gfpgan GFPGAN --basicsr BASICSR \
+        --realesrgan REALESRGAN --output golden
 
 SADTALKER is a checkout of OpenTalker/SadTalker at the commit that upstream.py names, FACEXLIB an
-unpacked wheel of facexlib 0.3.0, GFPGAN one of gfpgan 1.3.8. Needs torch, scipy, librosa, yacs and
-OpenCV below 5.
+unpacked wheel of facexlib 0.3.0, GFPGAN one of gfpgan 1.3.8, REALESRGAN one of realesrgan 0.3.0,
+BASICSR the unpacked sources of basicsr 1.4.2. Needs torch, scipy, librosa, yacs and OpenCV below 5.
 """
 
 from __future__ import annotations
@@ -21,27 +22,31 @@ import upstream
 from sadtalker_small import filled, pictures, tensor
 
 Numbers = dict[str, Any]
+PACKAGES = ("facexlib", "gfpgan", "basicsr", "realesrgan")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--upstream", type=Path, required=True)
-    parser.add_argument("--facexlib", type=Path, required=True)
-    parser.add_argument("--gfpgan", type=Path, required=True)
+    for package in PACKAGES:
+        parser.add_argument(f"--{package}", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--only", help="one of the files, without .npz")
     given = parser.parse_args()
     torch.set_grad_enabled(False)
     upstream.make_ready(given.upstream, given.facexlib)
+    import golden_background
     import golden_chain
     import golden_enhancer
 
+    packages = {name: getattr(given, name) for name in PACKAGES}
     source = {"commit": upstream.COMMIT, "files": upstream.hashes(given.upstream, given.facexlib)}
     makers = {
         "layout": layout, "voices": voices, "faces": faces, "renderer": renderer,
         "places": golden_chain.places, "tracks": golden_chain.tracks,
         "frames": golden_chain.frames,
         "enhancer": golden_enhancer.enhancer(given.gfpgan, given.facexlib),
+        "background": golden_background.background(packages),
     }  # fmt: skip
     given.output.mkdir(parents=True, exist_ok=True)
     for name, make in makers.items():

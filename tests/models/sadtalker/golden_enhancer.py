@@ -93,31 +93,45 @@ def of_wheel(narrow: float) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def numbers() -> Numbers:
-    import facexlib.utils.face_restoration_helper as helping
-    from facexlib.detection.retinaface import generate_config
-    from facexlib.detection.retinaface_utils import PriorBox, decode_landm
+def small_nets() -> tuple[torch.nn.Module, torch.nn.Module]:
+    """What draws a face, and what says which pixels are of it."""
     from facexlib.parsing.parsenet import ParseNet
     from gfpgan.archs.gfpganv1_clean_arch import GFPGANv1Clean
-    from gfpgan.utils import GFPGANer
 
     net = filled(GFPGANv1Clean(512, small.LATENT, 2, **of_wheel(1 / 16)))
     sizes = {"base_ch": 8, "res_depth": small.PARSER["blocks"], "ch_range": [4, 32]}
-    parser = filled(ParseNet(in_size=512, out_size=512, parsing_ch=19, **sizes))
-    face = pictures("blurred", 1, 512, 512) * 2 - 1
-    drawn = net(face, randomize_noise=False)[0]
-    anchors = PriorBox(generate_config("resnet50"), (90, 130)).forward()
-    points = decode_landm(tensor("points", len(anchors), 10), anchors, [0.1, 0.2])
+    return net, filled(ParseNet(in_size=512, out_size=512, parsing_ch=19, **sizes))
+
+
+def small_restorer(factor: int = 2, background: Any = None) -> Any:
+    """A GFPGANer of these nets, to which two faces are told; background: what enlarges frames."""
+    import facexlib.utils.face_restoration_helper as helping
+    from gfpgan.utils import GFPGANer
+
+    net, parser = small_nets()
     found = [np.concatenate([[0, 0, 9, 9, 1], face.ravel()]) for face in small.five_points()]
     detector = types.SimpleNamespace(detect_faces=lambda *_: np.stack(found))
     helping.init_detection_model = lambda *_, **__: detector
     helping.init_parsing_model = lambda **_: parser
     restorer = GFPGANer.__new__(GFPGANer)
-    restorer.upscale, restorer.bg_upsampler, restorer.device = 2, None, torch.device("cpu")
+    restorer.upscale, restorer.bg_upsampler = factor, background
+    restorer.device = torch.device("cpu")
     restorer.gfpgan = lambda x, **_: net(x, randomize_noise=False)
-    restorer.face_helper = helping.FaceRestoreHelper(2, use_parse=True, device="cpu")
+    restorer.face_helper = helping.FaceRestoreHelper(factor, use_parse=True, device="cpu")
+    return restorer
+
+
+def numbers() -> Numbers:
+    from facexlib.detection.retinaface import generate_config
+    from facexlib.detection.retinaface_utils import PriorBox, decode_landm
+
+    net, parser = small_nets()
+    face = pictures("blurred", 1, 512, 512) * 2 - 1
+    drawn = net(face, randomize_noise=False)[0]
+    anchors = PriorBox(generate_config("resnet50"), (90, 130)).forward()
+    points = decode_landm(tensor("points", len(anchors), 10), anchors, [0.1, 0.2])
     frame = small.picture("enhanced", *small.ENHANCED)
-    made = restorer.enhance(np.ascontiguousarray(frame[..., ::-1]))[2]
+    made = small_restorer().enhance(np.ascontiguousarray(frame[..., ::-1]))[2]
     return {
         "drawn": drawn[0, :, ::16, ::16].numpy(), "drawn_at_row_99": drawn[0, :, 99].numpy(),
         "parsed": parser(face)[0][0, :, ::32, ::32].numpy(), "points": points.numpy()[::7],

@@ -34,6 +34,10 @@ LATENT = 16
 DRAWN = (32, 32, 32, 32, 32, 16, 8, 4)  # channels of the net that draws faces anew
 PARSER = {"widths": (8, 16, 32, 32, 32), "blocks": 2}
 ENHANCED = (160, 240)  # height and width of the frame whose faces are
+ENLARGER = {"channels": 12, "blocks": 2, "growth": 6}
+ENLARGED = (411, 423)  # height and width of the picture that is enlarged in four tiles
+TILE = 96  # pixels of a tile of the frame
+SEAM = slice(796, 804)  # rows of it, when it is, where tiles meet
 
 
 def settle(module: torch.nn.Module) -> torch.nn.Module:
@@ -54,6 +58,14 @@ def filled(module: torch.nn.Module) -> torch.nn.Module:
     variances = [name for name in module.state_dict() if name.endswith("running_var")]
     filling.fill(module, near_one=variances)
     return settle(module.requires_grad_(False).eval())
+
+
+def enlarging(net: torch.nn.Module) -> torch.nn.Module:
+    """With weights by formula that draw neither black nor white."""
+    filled(net)
+    with torch.no_grad():
+        net.conv_last.bias.add_(0.1)
+    return net
 
 
 def tensor(name: str, *shape: int) -> torch.Tensor:

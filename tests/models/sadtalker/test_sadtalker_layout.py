@@ -7,6 +7,7 @@ import pytest
 import sadtalker_small as small
 import torch
 from sadtalker.dense_motion import DenseMotion
+from sadtalker.enlarger import Enlarger
 from sadtalker.expression import ExpressionNet
 from sadtalker.face3d import FaceReconstruction
 from sadtalker.face_detector import RetinaFace
@@ -31,13 +32,14 @@ NETS = {
     "detection_Resnet50_Final": RetinaFace,
     "GFPGANv1.4": Restorer,
     "parsing_parsenet": FaceParser,
+    "RealESRGAN_x2plus": Enlarger,
 }
 LEFT_OUT = (*TRAINING, *RESTORING, *PARSING)
 
 
 def official(net: str) -> dict[str, str]:
     named: dict[str, str] = {}
-    for file in ("layout", "enhancer"):
+    for file in ("layout", "enhancer", "background"):
         with np.load(small.GOLDEN / f"{file}.npz") as golden:
             named |= zip(golden["names"].tolist(), golden["shapes"].tolist(), strict=True)
     return {n.partition("/")[2]: s for n, s in named.items() if n.startswith(f"{net}/")}

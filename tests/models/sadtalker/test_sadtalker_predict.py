@@ -42,6 +42,7 @@ DEFAULTS = {
     "size": "256", "preprocess": "resize", "still": False, "pose_style": 0,
     "expression_scale": 1.0, "ref_eyeblink": None, "ref_pose": None, "yaw": None, "pitch": None,
     "roll": None, "batch_size": 4, "face": "checked", "enhancer": "none",
+    "background_enhancer": "none",
 }  # fmt: skip
 
 
@@ -53,6 +54,7 @@ class Context:
     def __init__(self, folder: Path, path: Path) -> None:
         self.weights = {predict.REPO: str(folder / "repo")}
         names = (predict.DETECTOR, predict.LANDMARKS, predict.RESTORER, predict.PARSER)
+        names += (predict.ENLARGER,)
         self.weights |= {name: str(folder / name) for name in names}
         self.path, self.done, self.scratch = path, 0.0, str(path.parent)
         self.warned: list[str] = []
@@ -163,6 +165,30 @@ def test_faces_that_are_drawn_anew(weights: Path, speech: Path, tmp_path: Path) 
     assert enhanced.shape[1:3] == (plain.shape[1] * 2, plain.shape[2] * 2)
     apart = np.abs(enhanced[:, ::2, ::2].astype(int) - plain).max((0, 3))
     assert apart.max() > 40 and enhanced.std() > 5
+
+
+def test_what_is_round_the_faces_is_drawn_anew(
+    weights: Path, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sadtalker.enhancing.five_points_of", lambda *_: np.zeros((0, 5, 2)))
+    given = {"audio": speech, "enhancer": "gfpgan"}
+    plain, enhanced = (
+        decoded(made(weights, tmp_path / f"{name}.mp4", **given, background_enhancer=name))
+        for name in ("none", "realesrgan")
+    )
+    assert enhanced.shape == plain.shape
+    assert np.abs(enhanced.astype(int) - plain).mean() > 20 and enhanced.std() > 5
+
+
+def test_the_background_alone_is_not_enhanced_and_on_a_cpu_it_is_slow(
+    weights: Path, tmp_path: Path
+) -> None:
+    context = Context(weights, tmp_path / "made.mp4")
+    with pytest.raises(InputError, match="faces that are drawn anew") as refused:
+        predict.drawing_anew(context, "none", "realesrgan")
+    assert "--enhancer gfpgan" in refused.value.hint and not context.warned
+    assert predict.ENLARGER in predict.drawing_anew(context, "gfpgan", "realesrgan")
+    assert len(context.warned) == 1 and "slow on a CPU" in context.warned[0]
 
 
 def test_a_video_that_is_followed_changes_the_frames(
@@ -310,6 +336,7 @@ def test_what_is_no_portrait_is_refused_before_weights_are_loaded(
         "repo/mapping_00229-model.pth.tar",
         predict.DETECTOR,
         predict.RESTORER,
+        predict.ENLARGER,
     ],
 )
 @pytest.mark.parametrize("damage", ["gone", "cut", "of another net"])
@@ -327,5 +354,6 @@ def test_weights_that_are_not_what_they_should_be_are_told(
         other = folder / ("repo/mapping_00109-model.pth.tar", predict.LANDMARKS)["00229" in name]
         path.write_bytes(other.read_bytes())
     with pytest.raises(InputError) as refused:
-        made(folder, tmp_path / "made.mp4", audio=speech, enhancer="gfpgan")
+        all_nets = {"enhancer": "gfpgan", "background_enhancer": "realesrgan"}
+        made(folder, tmp_path / "made.mp4", audio=speech, **all_nets)
     assert refused.value.code == "bad_weights" and "cvl models verify" in refused.value.hint

@@ -45,6 +45,7 @@ def build(example: Path, output: Path) -> None:
         torch.save(detector(), output / "detection_Resnet50_Final.pth")
         torch.save({"params_ema": restorer()}, output / "GFPGANv1.4.pth")
         torch.save(parser(), output / "parsing_parsenet.pth")
+        torch.save({"params_ema": enlarger()}, output / "RealESRGAN_x2plus.pth")
 
 
 def whole() -> dict[str, torch.Tensor]:
@@ -121,6 +122,15 @@ def parser() -> dict[str, torch.Tensor]:
 
     unused = {"out_img_conv.conv2d.bias": torch.zeros(3)}
     return started(FaceParser(widths=(4, 4, 8), blocks=1)) | unused
+
+
+def enlarger() -> dict[str, torch.Tensor]:
+    from sadtalker.enlarger import Enlarger
+
+    net = Enlarger(channels=8, blocks=1, growth=4)
+    net.conv_last.bias.fill_(0.5)  # between black and white
+    net.conv_last.weight.mul_(GAIN)
+    return started(net)
 
 
 def started(net: torch.nn.Module) -> dict[str, torch.Tensor]:
