@@ -5,7 +5,7 @@ VENV ?= .venv
 RUN = $(VENV)/bin/python
 OUTPUT ?= demo.mp4
 
-.PHONY: demo test test-examples faults check bench schemas locks clean
+.PHONY: demo test test-examples faults check bench bench-models schemas locks clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -49,6 +49,7 @@ locks: $(VENV)/ready
 	  if grep -q ^torch== requirements.in; then \
 	    grep ^torch== requirements.in | $(UV) --no-annotate --python-version 3.11 - -o torch.lock && \
 	    $(UV) --no-annotate --python-version 3.11 requirements.in -c torch.lock -o models.lock \
+	      $$(test ! -f excludes.in || echo --excludes excludes.in) \
 	      $$(sed -nE 's/^([A-Za-z0-9_.-]+)==.*/--no-emit-package \1/p' torch.lock | sort -u); \
 	  else $(UV) --no-deps --python-version 3.10 requirements.in -o requirements.lock; fi) || exit 1; \
 	done
@@ -56,5 +57,14 @@ locks: $(VENV)/ready
 bench: $(VENV)/ready-test
 	$(RUN) benchmarks/overhead.py; first=$$?; $(RUN) benchmarks/models_list.py && exit $$first
 
+$(VENV)-models/ready: examples/live_avatar/requirements.in
+	$(PYTHON) -m venv $(VENV)-models
+	$(VENV)-models/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-models/bin/python -m pip install --quiet -r $<
+	touch $@
+
+bench-models: $(VENV)-models/ready
+	$(VENV)-models/bin/python benchmarks/live_avatar.py
+
 clean:
-	rm -rf $(VENV) demo.mp4 junit-*.xml
+	rm -rf $(VENV) $(VENV)-models demo.mp4 junit-*.xml

@@ -16,6 +16,8 @@ import pytest
 from tests.support import engine as engines
 from tests.support import images, leaks, packages
 
+collect_ignore = ["models"]
+"""They need torch, and run where it is: `pytest -c /dev/null --noconftest tests/models`."""
 STUBS = Path(__file__).parent / "support" / "examples"
 Cvl = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from cvl.cli.units import width
-from cvl.core.manifest import InputSpec, OutputSpec, Resources, Weights
+from cvl.core.licensing import Terms, use_of
+from cvl.core.manifest import InputSpec, ModelLicense, OutputSpec, Resources, Weights
 from cvl.core.names import one_line
 from cvl.core.units import size
 from cvl.ops.describe import Info, ModelInfo, StepInfo
@@ -55,9 +56,8 @@ def _head(info: Info) -> Iterator[Row]:
     yield "folder", info.folder
     yield "found by", info.source
     if info.model is not None:
-        terms = info.model.license
-        use = "commercial use allowed" if terms.commercial else "no commercial use"
-        yield "license", f"code {terms.code}, weights {terms.weights}, {use}"
+        stated = info.model.license
+        yield "license", str(Terms(stated.code, stated.weights, stated.commercial))
         for text in (info.model.upstream.repo, info.model.upstream.paper):
             if text:
                 yield "agrees with", text
@@ -125,6 +125,8 @@ def _step(step: StepInfo) -> str:
     parts += [f"with {values}"] if values else []
     parts += [f"for each {name} of {source}" for name, source in step.foreach.items()]
     parts += [f"else {', else '.join(step.fallback)}"] if step.fallback else []
+    given = ", ".join(f"{name} = {source}" for name, source in step.unless.items())
+    parts += [f"unless given {given}"] if given else []
     return " ".join(parts)
 
 
@@ -133,11 +135,13 @@ def _model(model: ModelInfo) -> list[tuple[str, list[Row]]]:
         (rung.mode, f"{rung.vram_gb:g} GB" + ("" if rung.exact else ", changes the result"))
         for rung in model.offload
     ]
+    listed = model.license.models
     return [
         ("needs", list(_resources(model.resources))),
         ("offload, best first", rungs),
         ("dtypes", [(dtype, "") for dtype in model.dtypes]),
         ("weights", [(_weights_name(item), _weights(item)) for item in model.weights]),
+        ("licences of other weights", [(name, _license(of)) for name, of in listed.items()]),
     ]
 
 
@@ -159,6 +163,10 @@ def _gpu(needs: Resources) -> str:
     if needs.min_compute_capability:
         parts.append(f"compute capability {needs.min_compute_capability} or newer")
     return ", ".join(parts)
+
+
+def _license(license: ModelLicense) -> str:
+    return f"{license.weights}, {use_of(license.commercial)}"
 
 
 def _weights_name(weights: Weights) -> str:

@@ -93,9 +93,19 @@ class MissingFile(Shape):
     size: int
 
 
+class WeightsLicense(Shape):
+    """What an example says of its code and of these weights. commercial is null when it does not
+    know whether commercial use is allowed."""
+
+    example: str
+    code: str
+    weights: str
+    commercial: bool | None
+
+
 class PulledShape(Shape):
     """files: those that were missing; size: their bytes; fetched: they are here now. error and code
-    say why not."""
+    say why not. licenses is empty where no example knows the weights."""
 
     weights: str
     revision: str | None
@@ -103,6 +113,7 @@ class PulledShape(Shape):
     files: list[MissingFile]
     size: int
     fetched: bool
+    licenses: list[WeightsLicense]
     error: str | None
     code: str | None
 

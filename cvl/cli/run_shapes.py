@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from cvl.cli.shapes import ErrorShape, Shape
+from cvl.core.licensing import Terms
 from cvl.core.manifest import OutputSpec, Resources
 
 
@@ -43,6 +44,7 @@ class StepDone(Shape):
     offload: str
     dtype: str
     attempts: list[AttemptShape]
+    license: Terms
 
 
 class FallbackShape(Shape):
@@ -134,12 +136,21 @@ class PlannedStep(Shape):
     weights: list[PlannedWeightsRow]
 
 
+class StepNotRun(Shape):
+    """given: the inputs that stand for what the step would make; none where it would have worked
+    for such a step alone."""
+
+    step: str
+    given: list[str]
+
+
 class DryRunData(Shape):
     """`cvl run X predict --dry-run`."""
 
     dry_run: Literal[True]
     example: str
     steps: list[PlannedStep]
+    not_run: list[StepNotRun]
     outputs: dict[str, str]
 
 
@@ -154,4 +165,5 @@ class DryRunVariationsData(Shape):
     dry_run: Literal[True]
     example: str
     steps: list[PlannedStep]
+    not_run: list[StepNotRun]
     variations: list[PlannedVariation]

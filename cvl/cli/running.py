@@ -204,6 +204,7 @@ def run_data(result: RunResult) -> dict[str, Any]:
                 "offload": step.offload,
                 "dtype": step.dtype,
                 "attempts": [to_plain(attempt) for attempt in step.attempts],
+                "license": to_plain(step.origin.license),
             }
             for name, step in result.steps.items()
         },

@@ -101,13 +101,15 @@ class CompletionData(Shape):
 
 class StepShape(Shape):
     """`uses`: the examples that the step may run. foreach: name of the item -> where the items come
-    from. fallback: what may take over, in order."""
+    from. fallback: what may take over, in order. unless: output -> the input that stands for it:
+    when all of them are given, the step does not run."""
 
     name: str
     uses: list[str]
     given: dict[str, Any]
     foreach: dict[str, str]
     fallback: list[str]
+    unless: dict[str, str]
 
 
 class ModelShape(Shape):

@@ -32,7 +32,7 @@ RESERVED = frozenset(
         "gpus", "offload", "overwrite", "dry_run", "no_cache", "timeout", "progress", "quiet",
         "json", "output", "seed", "help", "debug", "explain", "examples", "engine", "count",
         "base_image", "ca_bundle", "junit", "version", "fallback", "device", "dtype", "self", "ctx",
-        "weights", "offline", "lora",
+        "weights", "offline", "lora", "commercial", "no_commercial",
     )
 )  # fmt: skip
 
@@ -95,6 +95,15 @@ def _check_model(manifest: ModelManifest, document: Located) -> None:
         _check_output(document, name, output)
     for index, weights in enumerate(manifest.weights):
         _check_weights(manifest, document, ("weights", index), weights)
+    for index, rung in enumerate(manifest.offload):
+        for name in rung.vram_gb_for:
+            if name not in manifest.inputs:
+                at: Location = ("offload", index, "vram_gb_for")
+                raise document.error(at, f"there is no input {name!r}")
+    for repo in manifest.license.models:
+        if not REPO.fullmatch(repo):
+            at = ("license", "models", repo)
+            raise document.error(at, f"{repo!r} is no repo", "it is called ORG/NAME")
     if manifest.resources.gpu == "required" and manifest.resources.gpus < 1:
         raise document.error(("resources", "gpus"), "a required GPU cannot be fewer than one")
 
@@ -148,6 +157,7 @@ def _check_steps(manifest: PipelineManifest, document: Located) -> None:
         if name == "inputs":
             raise document.error(("steps", name), "a step cannot be called 'inputs'")
         _check_foreach(manifest, document, name, step)
+        _check_given(manifest, document, name, step)
         _check_fallback(document, name, step)
         _check_reference(manifest, document, ("steps", name, "uses"), step.uses)
         for key, value in step.with_.items():
@@ -179,6 +189,27 @@ def _check_foreach(manifest: PipelineManifest, document: Located, name: str, ste
         message = f"{source!r} is not a reference to a list"
         raise document.error((*at, item), message, "write ${step.output} or ${inputs.name}")
     _check_reference(manifest, document, (*at, item), source)
+
+
+def _check_given(manifest: PipelineManifest, document: Located, name: str, step: Step) -> None:
+    """That the caller can give it or leave it out, and that it is whole."""
+    if step.given and step.foreach:
+        hint = "put the step into a pipeline, and use that for each item"
+        raise document.error(("steps", name, "given"), "given does not go with foreach", hint)
+    for output, value in step.given.items():
+        at: Location = ("steps", name, "given", output)
+        source, field = parse_reference(value) or ("", "")
+        if source != "inputs":
+            message = f"{value!r} is not an input of this pipeline"
+            raise document.error(at, message, "write ${inputs.name}")
+        _check_reference(manifest, document, at, value)
+        spec = manifest.inputs[field]
+        if spec.required or spec.default is not None:
+            message = f"{value} always has a value: step {name} would never run"
+            raise document.error(at, message, "make the input optional, without a default")
+        if value in step.with_.values():
+            message = f"{value} has no value when step {name} runs"
+            raise document.error(at, message, "leave it out of the step's with")
 
 
 def _check_fallback(document: Located, name: str, step: Step) -> None:

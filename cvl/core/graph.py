@@ -80,11 +80,15 @@ def check_graph(
             item_type(pipeline, document, lookup, ("steps", name, "foreach", item), value)
         for example in candidates(pipeline, step, None):
             _check_step(pipeline, document, lookup, name, step, lookup(example))
+        _check_given(pipeline, document, lookup, name, step)
     for name, value in pipeline.outputs.items():
         source_type(pipeline, document, lookup, ("outputs", name), value)
         if _is_list(pipeline, value):
             hint = "give it to a step that makes one of it"
             raise document.error(("outputs", name), f"{value} is a list", hint)
+        if any(pipeline.steps[source].given for source, _ in references_in(value)):
+            hint = "give it to a step that always runs"
+            raise document.error(("outputs", name), f"{value} is not always made", hint)
         _check_formats(pipeline, document, lookup, value)
     _check_all_used(pipeline, document)
 
@@ -182,6 +186,40 @@ def _check_step(
                 f"{manifest.name} needs {key!r}",
                 f"add {key}: ${{...}} to its with",
             )
+
+
+def _check_given(
+    pipeline: PipelineManifest, document: Located, lookup: Lookup, name: str, step: Step
+) -> None:
+    """What stands for the outputs of a step is of their types, and is all that is used of them."""
+    for output, value in step.given.items():
+        at: Location = ("steps", name, "given", output)
+        made = source_type(pipeline, document, lookup, at, f"${{{name}.{output}}}")
+        given = source_type(pipeline, document, lookup, at, value)
+        if _is_list(pipeline, value):
+            raise document.error(at, f"{value} is a list, and one value is needed here")
+        if given != made and not (made == "file" and given in FILE_TYPES - {"directory"}):
+            raise document.error(at, f"{value} is {given}, but {output!r} of {name} is {made}")
+    for output in sorted(outputs_used(pipeline, name) ^ step.given.keys() if step.given else ()):
+        if output in step.given:
+            hint = "remove it"
+            raise document.error(
+                ("steps", name, "given", output), f"nothing uses {output!r} of {name}", hint
+            )
+        hint = f"add {output}: ${{inputs...}}"
+        message = f"{output!r} of {name} is used too, and nothing stands for it"
+        raise document.error(("steps", name, "given"), message, hint)
+
+
+def outputs_used(pipeline: PipelineManifest, name: str) -> set[str]:
+    """Outputs of a step that other steps use."""
+    return {
+        field
+        for step in pipeline.steps.values()
+        for value in (*step.with_.values(), *step.foreach.values())
+        for source, field in references_in(value)
+        if source == name
+    }
 
 
 def _check_literal(document: Located, at: Location, key: str, spec: InputSpec, value: Any) -> None:

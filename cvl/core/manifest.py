@@ -87,11 +87,26 @@ class OutputSpec:
 
 
 @dataclass(frozen=True)
+class ModelLicense:
+    """Of a repo that an input may name instead of its default."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
+    weights: str
+    commercial: bool = False
+    """May the code be used commercially with these weights?"""
+
+
+@dataclass(frozen=True)
 class License:
+    """Of the code, and of the weights that are used when no input names others."""
+
     __pydantic_config__: ClassVar[dict[str, Any]] = FORBID
     code: str
     weights: str = "none"
     commercial: bool = False
+    """May both be used commercially?"""
+    models: dict[str, ModelLicense] = field(default_factory=dict)
+    """Repos that an input may name. The licence of one that is not here is unknown."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +164,8 @@ class OffloadRung:
     mode: str
     vram_gb: float = 0
     exact: bool = True
+    vram_gb_for: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What it needs with other values of an input than the default: `{size: {"384*256": 40}}`."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +181,10 @@ class Step:
     is a step of its own; the outputs become lists, in order."""
     at_once: int = 4
     """Items of a foreach that run side by side, at most."""
+    given: dict[str, str] = field(default_factory=dict)
+    """Output -> the optional input of the pipeline that stands for it: `{audio: ${inputs.audio}}`.
+    When the caller gives all of them, the step does not run; else it runs, and needs what it
+    needs."""
     fallback: tuple[str, ...] = ()
     """Examples that take over, in order, when the one in `uses` has no GPU, memory, disk or weights
     here, when the engine fails, or when it runs out of memory. Each takes the same inputs."""
@@ -185,7 +206,7 @@ class ModelManifest:
     weights: tuple[Weights, ...] = ()
     loras: bool = False
     """Takes `--lora`: the predictor finds them in ctx.loras."""
-    inside: tuple[Literal["diffusion"], ...] = ()
+    inside: tuple[Literal["avatar", "diffusion"], ...] = ()
     """Parts of cvl_inside that its predict.py uses and that can change a result: they are in its
     step key."""
     resources: Resources = field(default_factory=Resources)

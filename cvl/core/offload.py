@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from cvl.core.manifest import ModelManifest, OffloadRung
 from cvl.core.names import did_you_mean
@@ -53,6 +53,20 @@ class Peak:
         if room.gpu is not None and (self.gpu or 0) > room.gpu:
             return True
         return (self.container or 0) > room.container
+
+
+def for_values(
+    rungs: tuple[OffloadRung, ...], values: Mapping[str, Any]
+) -> tuple[OffloadRung, ...]:
+    """The rungs with the VRAM that each needs with these values of the inputs."""
+    return tuple(replace(rung, vram_gb=_vram_gb(rung, values)) for rung in rungs)
+
+
+def _vram_gb(rung: OffloadRung, values: Mapping[str, Any]) -> float:
+    """The most that one of the values needs; what is not told is as with the defaults."""
+    told = [by[str(values.get(name))] for name, by in rung.vram_gb_for.items()
+            if str(values.get(name)) in by]  # fmt: skip
+    return max(told, default=rung.vram_gb)
 
 
 def choose(

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-from cvl.core.manifest import ModelManifest, PipelineManifest, Step
-from cvl.errors import CvlError
+from cvl.core.given import Names, having, inner_has, running
+from cvl.core.manifest import ModelManifest, PipelineManifest, Resources, Step
+from cvl.errors import CvlError, UserError
 from cvl.machine.gpus import Gpu, has_metal, read_gpus
+from cvl.ops.commercial import check_node
 from cvl.ops.engines import session_for
 from cvl.ops.fallback import FALLS_BACK, may_run, named_within, with_offer
 from cvl.ops.known import inner_values, known_value
@@ -32,23 +34,27 @@ def admit(session: Session, node: Node) -> None:
     that may take over can run here."""
     manifest = node.manifest
     assert isinstance(manifest, PipelineManifest)
-    _admit_pipeline(_Machine(session, cache(read_gpus)), node, manifest)
+    _admit_pipeline(_Machine(session, cache(read_gpus)), node, manifest, having(node.values))
 
 
-def _admit_pipeline(machine: _Machine, node: Node, manifest: PipelineManifest) -> None:
-    for name, step in manifest.steps.items():
-        _admit_step(machine, node, manifest, name, step)
+def _admit_pipeline(machine: _Machine, node: Node, manifest: PipelineManifest, has: Names) -> None:
+    for name, step in running(manifest, has).steps.items():
+        _admit_step(machine, node, manifest, has, name, step)
 
 
 def _admit_step(
-    machine: _Machine, node: Node, manifest: PipelineManifest, name: str, step: Step
+    machine: _Machine, node: Node, manifest: PipelineManifest, has: Names, name: str, step: Step
 ) -> None:
     """One of the examples has to do. Which one a step uses may be known later only, when it comes
     with an item: then each that it may be."""
     first: CvlError | None = None
     for example in may_run(node, manifest, step):
+        inner = _inner(node, name, step, example)
+        if _is_refused(inner):
+            continue
         try:
-            _admit(machine, _inner(node, name, step, example))
+            options = node.overrides.get(name, {})
+            _admit(machine, inner, inner_has(inner.manifest, step, has, options))
         except FALLS_BACK as error:
             first = first or error
         else:
@@ -57,10 +63,19 @@ def _admit_step(
         raise with_offer(first, node, step)
 
 
-def _admit(machine: _Machine, node: Node) -> None:
+def _is_refused(node: Node) -> bool:
+    """Does --commercial keep this example from taking over?"""
+    try:
+        check_node(node)
+    except UserError:
+        return True
+    return False
+
+
+def _admit(machine: _Machine, node: Node, has: Names) -> None:
     manifest = node.manifest
     if isinstance(manifest, PipelineManifest):
-        _admit_pipeline(machine, node, manifest)
+        _admit_pipeline(machine, node, manifest, has)
         return
     try:
         session = session_for(machine.session, node.example, manifest)
@@ -75,8 +90,11 @@ def _admit(machine: _Machine, node: Node) -> None:
 
 
 def _admit_model(machine: _Machine, manifest: ModelManifest, asked: str | None) -> None:
-    needs = manifest.resources
-    check_memory(machine.session, needs)
+    _admit_gpu(machine, manifest.resources, asked)
+    check_memory(machine.session, manifest.resources)
+
+
+def _admit_gpu(machine: _Machine, needs: Resources, asked: str | None) -> None:
     if needs.gpu == "none" or asked == "none" or (machine.session.is_host and has_metal()):
         return
     gpus = machine.gpus()

@@ -1,4 +1,4 @@
-"""Build what an example needs: its own image, or every image its steps may use."""
+"""Build what an example needs: its own image, or those of its steps."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from cvl.ops.session import Session
 
 
 def build_example(session: Session, catalog: Catalog, example: Example) -> dict[str, Image]:
-    """Image by example name; an unchanged example builds nothing."""
-    models = models_of(catalog, example)
+    """Image by example name; an unchanged example builds nothing. Of a choice, the example that is
+    chosen by default: another may be many gigabytes, and is built when it is first used."""
+    models = models_of(catalog, example, by_default=True)
     reap_quietly(session)
     images: dict[str, Image] = {}
     for name, model in models.items():

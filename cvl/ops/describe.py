@@ -31,13 +31,14 @@ from cvl.store.trust import approved
 @dataclass(frozen=True)
 class StepInfo:
     """A step of a pipeline: the examples it may use, what it is given, the items that it runs
-    for, and what may take over."""
+    for, what may take over, and the inputs that stand for its outputs (`unless`)."""
 
     name: str
     uses: tuple[str, ...]
     given: dict[str, Any]
     foreach: dict[str, str]
     fallback: tuple[str, ...]
+    unless: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,12 @@ def _steps(manifest: Manifest) -> tuple[StepInfo, ...]:
         return ()
     return tuple(
         StepInfo(
-            name, tuple(used_by(manifest, step, None)), step.with_, step.foreach, step.fallback
+            name=name,
+            uses=tuple(used_by(manifest, step, None)),
+            given=step.with_,
+            foreach=step.foreach,
+            fallback=step.fallback,
+            unless=step.given,
         )
         for name, step in manifest.steps.items()
     )

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cvl.core.dtypes import AUTO, resolve_dtype
+from cvl.core.given import Names, having, running, stand_ins
 from cvl.core.graph import order, used_by
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
-from cvl.core.offload import choose
+from cvl.core.offload import choose, for_values
 from cvl.core.plain import to_plain
 from cvl.core.references import parse_reference
 from cvl.errors import GpuError
+from cvl.ops.commercial import is_allowed
 from cvl.ops.examples import Catalog, Example
 from cvl.ops.items import Item
 from cvl.ops.known import inner_values, known_items, known_value
@@ -37,12 +39,14 @@ class DryRun:
 
 @dataclass(frozen=True)
 class _Planned:
-    """An example with what is known of its inputs; the outermost pipeline has no name."""
+    """An example with what is known of its inputs; the outermost pipeline has no name, and alone
+    has options for its steps, under `step.input`."""
 
     catalog: Catalog
     example: Example
     name: str
     values: dict[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def known(self) -> dict[str, Any]:
@@ -53,24 +57,24 @@ class _Planned:
 def plan_of(catalog: Catalog, checked: Checked) -> DryRun:
     """The steps in order, with what is known of their inputs before anything ran."""
     example = checked.request.example
-    steps, lines = _plan(catalog, checked)
+    plan, lines = _plan(catalog, checked)
     outputs = _outputs(checked)
     lines += [f"  {line}" for line in _output_lines(checked)]
-    data = {"dry_run": True, "example": example.name, "steps": steps, "outputs": outputs}
+    data = {"dry_run": True, "example": example.name, **plan, "outputs": outputs}
     return DryRun(data, lines)
 
 
 def plan_of_variations(catalog: Catalog, variations: Variations) -> DryRun:
     """The steps once, then the outputs by seed."""
     first = variations.each[0]
-    steps, lines = _plan(catalog, first)
+    plan, lines = _plan(catalog, first)
     lines.append(f"  {len(variations.each)} times:")
     planned = []
     for checked in variations.each:
         planned.append({"seed": checked.seed, "outputs": _outputs(checked)})
         lines += [f"  seed {checked.seed}: {line}" for line in _output_lines(checked)]
     name = first.request.example.name
-    data = {"dry_run": True, "example": name, "steps": steps, "variations": planned}
+    data = {"dry_run": True, "example": name, **plan, "variations": planned}
     return DryRun(data, lines)
 
 
@@ -87,17 +91,20 @@ def _output_lines(checked: Checked) -> list[str]:
     ]
 
 
-def _plan(catalog: Catalog, checked: Checked) -> tuple[list[dict[str, Any]], list[str]]:
-    """The steps as data and as lines."""
+def _plan(catalog: Catalog, checked: Checked) -> tuple[dict[str, Any], list[str]]:
+    """The steps, and those that do not run, as data and as lines."""
     example = checked.request.example
-    steps = _steps(_Planned(catalog, example, "", checked.values))
+    not_run: list[dict[str, Any]] = []
+    steps = _steps(_Planned(catalog, example, "", checked.values, checked.step_values), not_run)
     session, options = Session(), checked.request.options
     shown: dict[str, list[str]] = {}
     for step in steps:
         model = catalog.find(step["example"]).manifest
         assert isinstance(model, ModelManifest)
-        step.update(_placed(session, model, options))
-        planned = planned_weights(session, model, step["inputs"], options)
+        step.update(_placed(session, model, step["inputs"], options))
+        if options.commercial:
+            step["fallback"] = [name for name in step["fallback"] if is_allowed(catalog, name)]
+        planned = planned_weights(session, model, inner_values(model, step["inputs"]), options)
         step["weights"] = [to_plain(weights) for weights in planned]
         shown[step["step"]] = [planned_line(weights) for weights in planned]
     many = "s" if len(steps) != 1 else ""
@@ -110,24 +117,49 @@ def _plan(catalog: Catalog, checked: Checked) -> tuple[list[dict[str, Any]], lis
         lines += [f"    {line}" for line in shown[step["step"]]]
         lines += [f"    for each of {step['foreach']}"] if step["foreach"] else []
         lines += [f"    else {other}" for other in step["fallback"]]
-    return steps, lines
+    lines += [_not_run_line(step) for step in not_run]
+    return {"steps": steps, "not_run": not_run}, lines
+
+
+def _not_run_line(step: Mapping[str, Any]) -> str:
+    given = " and ".join(step["given"])
+    why = (
+        f"{given} {'is' if len(step['given']) == 1 else 'are'} given"
+        if given
+        else "nothing needs it"
+    )
+    return f"  {step['step']}: does not run, {why}"
 
 
 def _steps(
-    node: _Planned, foreach: str = "", fallback: tuple[str, ...] = ()
+    node: _Planned,
+    not_run: list[dict[str, Any]],
+    foreach: str = "",
+    fallback: tuple[str, ...] = (),
 ) -> list[dict[str, Any]]:
+    """Those that run; the others are added to `not_run`."""
     manifest = node.example.manifest
     if isinstance(manifest, ModelManifest):
         told = {"foreach": foreach, "fallback": list(fallback)}
         return [{**_model(node.example, manifest, node.name or manifest.name, node.values), **told}]
     steps: list[dict[str, Any]] = []
-    for name in order(manifest, node.example.document):
-        step = manifest.steps[name]
+    has = having(node.values)
+    runs = running(manifest, has)
+    not_run += [_not_run(node, n, s, has) for n, s in manifest.steps.items() if n not in runs.steps]
+    for name in order(runs, node.example.document):
+        step = runs.steps[name]
         for item in known_items(step, node.known):
             unknown = next(iter(step.foreach.values()), "") if item is None else ""
-            within = _inner(node, manifest, name, step, item)
-            steps += _steps(within, unknown or foreach, (*step.fallback, *fallback))
+            within = _inner(node, runs, name, step, item)
+            steps += _steps(within, not_run, unknown or foreach, (*step.fallback, *fallback))
     return steps
+
+
+def _not_run(node: _Planned, name: str, step: Step, has: Names) -> dict[str, Any]:
+    """given: the inputs that stand for what it would make; none where it worked for such a step
+    alone."""
+    behind = stand_ins(step)
+    return {"step": _full_name(node, name), "given": sorted(behind) if behind <= has else []}
 
 
 def _inner(
@@ -135,12 +167,19 @@ def _inner(
 ) -> _Planned:
     used = node.catalog.find(used_by(manifest, step, node.known)[0])
     given = {key: _resolved(value, step, node.values, item) for key, value in step.with_.items()}
-    full_name = f"{node.name}.{name}" if node.name else name
+    for option, value in node.options.items():
+        if option.startswith(f"{name}."):
+            given[option.partition(".")[2]] = value
+    full_name = _full_name(node, name)
     if step.foreach:
         full_name += ".*" if item is None else f".{item.index}"
     if isinstance(used.manifest, PipelineManifest):
         given = inner_values(used.manifest, given)
     return _Planned(node.catalog, used, full_name, given)
+
+
+def _full_name(node: _Planned, name: str) -> str:
+    return f"{node.name}.{name}" if node.name else name
 
 
 def _model(
@@ -158,11 +197,14 @@ def _model(
     }
 
 
-def _placed(session: Session, manifest: ModelManifest, options: Options) -> dict[str, Any]:
+def _placed(
+    session: Session, manifest: ModelManifest, values: Mapping[str, Any], options: Options
+) -> dict[str, Any]:
     """Where the step would begin now; what earlier runs taught of its memory is not looked at."""
     try:
         gpus = choose_gpus(session, manifest, options.gpus)
-        rung = choose(manifest.offload, options.offload, gpus.free_vram_gb)
+        rungs = for_values(manifest.offload, values)
+        rung = choose(rungs, options.offload, gpus.free_vram_gb)
     except GpuError as error:
         return {"device": None, "offload": "", "dtype": "", "missing": error.message}
     dtype = resolve_dtype(manifest.dtypes, options.dtype, gpus.device, gpus.arch)

@@ -156,8 +156,9 @@ def check_engines(session: Session, catalog: Catalog, example: Example) -> None:
         raise first
 
 
-def models_of(catalog: Catalog, example: Example) -> dict[str, Example]:
-    """The models that an example may run, itself or the ones its steps name."""
+def models_of(catalog: Catalog, example: Example, by_default: bool = False) -> dict[str, Example]:
+    """The models that an example may run, itself or the ones its steps name: with every choice, or
+    with the choices that are made by default."""
     manifest = example.manifest
     if isinstance(manifest, ModelManifest):
         return {example.name: example}
@@ -168,7 +169,8 @@ def models_of(catalog: Catalog, example: Example) -> dict[str, Example]:
     assert isinstance(manifest, PipelineManifest)
     check_graph(manifest, example.document, lookup)
     found: dict[str, Example] = {}
+    chosen = {name: spec.default for name, spec in manifest.inputs.items()} if by_default else None
     for step in manifest.steps.values():
-        for name in candidates(manifest, step, None):
-            found.update(models_of(catalog, catalog.find(name)))
+        for name in candidates(manifest, step, chosen):
+            found.update(models_of(catalog, catalog.find(name), by_default))
     return found

@@ -18,6 +18,7 @@ from cvl.core.offload import (
     Room,
     choose,
     exhausted,
+    for_values,
     known_too_big,
     learned,
     measured,
@@ -58,7 +59,7 @@ def ladder_for(
 ) -> Ladder:
     """Choose the rung to start on: by what the manifest says each needs, and by what each was seen
     to need."""
-    rungs, free = manifest.offload, gpus.free_vram_gb
+    rungs, free = for_values(manifest.offload, values), gpus.free_vram_gb
     room = Room(
         gpu=None if free is None else int(free * GB),
         container=limits_for(session, manifest.resources, None).memory,

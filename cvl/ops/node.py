@@ -90,6 +90,10 @@ def run_model(
     before_work: Callable[[], None],
 ) -> NodeResult:
     """Run a model below the private folder `work`."""
+    if node.options.commercial:
+        from cvl.ops.commercial import check_node
+
+        check_node(node)
     session = session_for(session, node.example, manifest)
     folder = make_private(work / node.step)
     build = context_of(session, manifest, node.example.folder)
@@ -118,7 +122,8 @@ def run_model(
         secrets=secrets,
         log=logs / f"{node.step}.log",
         use_cache=node.options.use_cache,
-        before_work=in_order(weights.check, before_work, files.copy),
+        before_work=in_order(weights.check, before_work, files.copy, weights.tell_license),
+        license=weights.license,
         weights=weights.get,
     )
     result = run_ladder(session, ladder, spec, placement, context)

@@ -10,11 +10,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cvl.core.given import having, running
 from cvl.core.graph import candidates, dependencies, used_by
 from cvl.core.manifest import ModelManifest, PipelineManifest, Step
 from cvl.core.plan import StagedFile
 from cvl.errors import Cancelled, CvlError, TargetExistsError, UserError
 from cvl.ops.admission import admit
+from cvl.ops.commercial import check_node
 from cvl.ops.fallback import FALLS_BACK, is_held, with_offer
 from cvl.ops.items import Item
 from cvl.ops.node import Fallback, Node, NodeResult, run_model
@@ -34,7 +36,8 @@ def run_node(
     if isinstance(node.manifest, ModelManifest):
         return run_model(session, node, node.manifest, work, before_work)
     admit(session, node)
-    return _Pipeline(session, node, node.manifest, work, before_work).run()
+    manifest = running(node.manifest, having(node.values))
+    return _Pipeline(session, node, manifest, work, before_work).run()
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ class _Pipeline:
         for other in others:
             try:
                 node = self.wiring.node_of(name, other, item)
+                check_node(node)
             except UserError as refused:
                 self._tell_unfit(full_name, other, refused)
                 continue

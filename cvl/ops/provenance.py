@@ -23,7 +23,8 @@ Files = Mapping[CheckedFile, StagedFile]
 
 def provenance_of(checked: Checked, result: NodeResult, seed: int) -> dict[str, Provenance]:
     """The statement for each output of a finished run."""
-    values = {**checked.values, **checked.step_values}
+    values = {name: v for name, v in checked.values.items() if name not in checked.idle}
+    values |= checked.step_values
     arguments: dict[str, Any] = {}
     files: dict[str, tuple[FileRef, ...]] = {}
     for name, value in values.items():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cvl.core.dtypes import check_dtype
+from cvl.core.given import Names, having, idle_inputs, inner_has, running
 from cvl.core.graph import candidates, check_graph, output_spec
 from cvl.core.inputs import resolve_inputs
 from cvl.core.manifest import Manifest, ModelManifest, OutputSpec, PipelineManifest
@@ -54,6 +55,8 @@ class Options:
     """repo -> the commit that is wanted of it, if it is known here."""
     fallback: bool = False
     """Let another example take over although the user named one."""
+    commercial: bool = False
+    """Refuse what commercial use is not known to be allowed of."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,13 @@ class CheckedInputs:
     values: dict[str, Any]
     specs: dict[str, OutputSpec]
     step_values: dict[str, Any]
+    idle: Names
 
 
 @dataclass(frozen=True)
 class Checked:
     """A request that makes sense: values by input, outputs with where they go, the seed to use.
-    step_values: options of steps, under `step.input`."""
+    step_values: options of steps, under `step.input`. idle: inputs for steps that do not run."""
 
     request: Request
     manifest: Manifest
@@ -95,6 +99,7 @@ class Checked:
     seed: int
     run: str
     step_values: dict[str, Any] = field(default_factory=dict)
+    idle: Names = frozenset()
 
 
 def check_request(catalog: Catalog, request: Request, run: str) -> Checked:
@@ -117,34 +122,45 @@ def check_inputs(catalog: Catalog, request: Request) -> CheckedInputs:
         check_graph(manifest, request.example.document, lookup)
     elif request.overrides:
         raise InputError(f"{manifest.name} is not a pipeline: it has no steps to give options to")
+    values = resolve_inputs(manifest.inputs, request.inputs, manifest.name)
     if request.options.weights or request.options.loras:
         from cvl.ops.weights.own import check_own
 
         own, loras = request.options.weights, request.options.loras
-        check_own(own, loras, list(models_of(catalog, manifest)))
-    values = resolve_inputs(manifest.inputs, request.inputs, manifest.name)
-    step_values: dict[str, Any] = {}
+        check_own(own, loras, list(models_of(catalog, manifest, having(values))))
     values = {name: open_files(name, manifest.inputs[name], v) for name, v in values.items()}
+    step_values: dict[str, Any] = {}
+    idle: Names = frozenset()
     if isinstance(manifest, PipelineManifest):
         from cvl.ops.known import check_steps
 
-        step_values = check_steps(catalog, manifest, values, request.overrides)
+        named = frozenset(canonical(name) for name in request.inputs)
+        step_values = check_steps(catalog, manifest, values, request.overrides, named)
+        idle = idle_inputs(manifest, having(values), lookup)
     else:
         check_offload(manifest, request.options.offload)
         check_dtype(manifest.dtypes, request.options.dtype)
         given_secrets(manifest.secrets, os.environ)
+    if request.options.commercial:
+        from cvl.ops.commercial import check_commercial
+
+        check_commercial(catalog, request, values)
     specs = {name: output_spec(manifest, name, lookup, values) for name in manifest.outputs}
-    return CheckedInputs(manifest, values, specs, step_values)
+    return CheckedInputs(manifest, values, specs, step_values, idle)
 
 
-def models_of(catalog: Catalog, manifest: Manifest) -> Iterator[ModelManifest]:
-    """The model itself, or every one that a pipeline may use."""
+def models_of(
+    catalog: Catalog, manifest: Manifest, has: Names = frozenset()
+) -> Iterator[ModelManifest]:
+    """The model itself, or every one that a pipeline may use when the inputs in `has` have a
+    value."""
     if isinstance(manifest, ModelManifest):
         yield manifest
         return
-    for step in manifest.steps.values():
+    for step in running(manifest, has).steps.values():
         for name in candidates(manifest, step, None):
-            yield from models_of(catalog, catalog.find(name).manifest)
+            inner = catalog.find(name).manifest
+            yield from models_of(catalog, inner, inner_has(inner, step, has, ()))
 
 
 def check_outputs(inputs: CheckedInputs, request: Request, run: str) -> Checked:
@@ -169,8 +185,10 @@ def check_outputs(inputs: CheckedInputs, request: Request, run: str) -> Checked:
 
         check_sidecars(list(targets.values()))
     outputs = {name: output_request(name, specs[name], path.name) for name, path in paths.items()}
-    values, step_values = inputs.values, inputs.step_values
-    return Checked(request, manifest, values, outputs, targets, seed, run, step_values)
+    return Checked(
+        request, manifest, inputs.values, outputs, targets, seed, run,
+        step_values=inputs.step_values, idle=inputs.idle,
+    )  # fmt: skip
 
 
 def _seeded(request: Request, paths: Iterable[str]) -> tuple[Request, int]:

@@ -19,6 +19,7 @@ from typing import Any
 from cvl import faultpoint
 from cvl.core import owner as labels
 from cvl.core.dtypes import AUTO
+from cvl.core.licensing import Terms
 from cvl.core.manifest import ModelManifest
 from cvl.core.names import printable
 from cvl.core.offload import Attempt
@@ -56,6 +57,7 @@ class StepContext:
     use_cache: bool
     before_work: Callable[[], None]
     """Called once it is known that work must be done; may refuse."""
+    license: Terms
     weights: Callable[[], AbstractContextManager[WeightsView]] = lambda: nullcontext(WeightsView())
     """Gets what is missing, and sees that nobody deletes it until the container is gone; entered
     before a GPU is taken."""
@@ -215,6 +217,7 @@ def _origin(spec: StepSpec, context: StepContext, image: str, seed: int) -> Orig
         seed=seed,
         device=spec.device,
         offload="" if spec.exact_offload else spec.offload,
+        license=context.license,
         dtype="" if spec.dtype == AUTO else spec.dtype,
     )
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cvl.core.graph import output_spec
+from cvl.core.graph import output_spec, outputs_used
 from cvl.core.inputs import resolve_inputs
 from cvl.core.manifest import Manifest, PipelineManifest, Step
 from cvl.core.plan import OutputRequest
-from cvl.core.references import parse_reference, references_in
+from cvl.core.references import parse_reference
 from cvl.errors import InputError
 from cvl.ops.examples import Example
 from cvl.ops.fallback import named_within
@@ -78,19 +78,10 @@ class Wiring:
             if reference and reference[0] == name and output in self.node.outputs:
                 spec = output_spec(example.manifest, reference[1], self.node.lookup)
                 wanted[reference[1]] = replace(self.node.outputs[output], expect=spec.expect)
-        for field in sorted(self._used(name) - wanted.keys()):
+        for field in sorted(outputs_used(self.manifest, name) - wanted.keys()):
             spec = output_spec(example.manifest, field, self.node.lookup)
             wanted[field] = output_request(field, spec, spec.default)
         return wanted
-
-    def _used(self, name: str) -> set[str]:
-        return {
-            field
-            for step in self.manifest.steps.values()
-            for value in (*step.with_.values(), *step.foreach.values())
-            for source, field in references_in(value)
-            if source == name
-        }
 
     def outputs(self) -> dict[str, Produced]:
         """What the pipeline gives out, once all is made."""

@@ -34,6 +34,8 @@ class Config:
     cvl.toml counts from that file."""
     offline: bool = False
     """Default of --offline; HF_HUB_OFFLINE sets it too."""
+    commercial: bool = False
+    """Default of --commercial."""
     gpus: str = ""
     """Default of --gpus."""
     engine: str = "auto"
@@ -124,6 +126,14 @@ def _is_true(text: str) -> bool:
     return text.upper() in ("1", "ON", "YES", "TRUE")
 
 
+def _yes_or_no(name: str) -> bool:
+    """Of a variable that keeps something from happening: a slip must not let it happen."""
+    text = os.environ[name]
+    if not _is_true(text) and text.upper() not in ("0", "OFF", "NO", "FALSE"):
+        raise UserError(f"{name} is {text!r}", hint=f"{name}=1, or 0", code="bad_config")
+    return _is_true(text)
+
+
 def _from_environment(config: Config) -> Config:
     changes: dict[str, Any] = {}
     for key in ("base_image", "build_network", "ca_bundle", "gpus", "engine", "progress"):
@@ -132,6 +142,8 @@ def _from_environment(config: Config) -> Config:
             changes[key] = value
     if any(_is_true(os.environ.get(name, "")) for name in ("CVL_OFFLINE", "HF_HUB_OFFLINE")):
         changes["offline"] = True
+    if os.environ.get("CVL_COMMERCIAL"):
+        changes["commercial"] = _yes_or_no("CVL_COMMERCIAL")
     for key in ("results_gb", "superseded_gb", "engine_wait_s"):
         name = f"CVL_{key.upper()}"
         limit = os.environ.get(name)

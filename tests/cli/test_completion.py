@@ -64,7 +64,8 @@ EXACT = [
     ((*AVATAR, "--image", ""), {"file,"}),
     ((*AVATAR, "--image", "a\\ b"), {"file,a b"}),
     ((*AVATAR, "--examples", "x"), {"dir,x"}),
-    ((*AVATAR, "--talk.s"), plain("--talk.sway", "--talk.size")),
+    ((*AVATAR, "--talk.s"), plain("--talk.sway", *(f"--talk.{name}" for name in (
+        "size", "sample-steps", "shift", "start-from-ref")))),
     ((*AVATAR, "--spee"), plain("--speed", *(f"--speech.{name}" for name in (
         "text", "voice", "language", "speed", "pitch", "sample-rate", "pause")))),
     ((*AVATAR, "--speech.voice", "sl"), plain("slt")),

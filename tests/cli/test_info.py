@@ -12,7 +12,11 @@ from tests.cli.terminals import on_terminal
 
 FULL = """summary: Has everything
 tasks: [text-to-video]
-license: {code: MIT, weights: OpenRAIL, commercial: false}
+license:
+  code: MIT
+  weights: OpenRAIL
+  commercial: false
+  models: {a/free: {weights: BSD-3, commercial: true}, a/paid: {weights: CC-BY-NC-4.0}}
 source: {repo: "https://github.com/a/b", paper: "https://arxiv.org/abs/1"}
 weights:
   - {repo: a/b, size_gb: 49, gated: true}
@@ -47,6 +51,8 @@ def test_shows_everything(bare: Run, full: Path) -> None:
         "--prompt", "[required]", "[1 to 50] [default: 4]", "list of video", "at most 5 items",
         "One of: a, b.", "Made only when asked for.", "required, 2, 80 GB, compute capability 8.0",
         "fp8", "61 GB, changes the result", "49 GB, safetensors, revision main, gated",
+        "code MIT, weights OpenRAIL", "BSD-3, commercial use allowed",
+        "CC-BY-NC-4.0, no commercial use",
         "349 MB, pickle", "KEY", "used while it predicts",
     ):  # fmt: skip
         assert wanted in text, wanted

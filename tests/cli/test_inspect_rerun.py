@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
+from cvl.core.licensing import Terms
 from cvl.core.provenance import FileRef, Origin, encode
 from cvl.store.patching import copy_patched, patch_of
 from tests.cli.conftest import Run, envelope_of
 from tests.support.files import wav
 from tests.support.statements import statement
 
-ORIGIN = Origin("stub", "aa" * 32, "sha256:" + "bb" * 32, (), 5, "cpu", "")
+TERMS = Terms("MIT", "CC-BY-NC-4.0", commercial=False)
+ORIGIN = Origin("stub", "aa" * 32, "sha256:" + "bb" * 32, (), 5, "cpu", "", TERMS)
 
 
 def mark(folder: Path, **changes: Any) -> Path:
@@ -43,6 +45,7 @@ def test_shows_what_a_file_says(bare: Run, made: Path) -> None:
     for wanted in (
         "made.wav: wav audio, 0.10 s", "result of stub, seed 5, cvl 1.0", "--act ok",
         "--file (sha256 cccccccc", "stub: the code here is another by now", "cvl rerun made.wav",
+        "  licence: code MIT, weights CC-BY-NC-4.0, no commercial use",
     ):  # fmt: skip
         assert wanted in text, text
     data = envelope_of(bare("inspect", "made.wav", "--json"), "inspect")["data"]

@@ -148,6 +148,7 @@ def test_a_huge_file_is_refused_before_it_is_parsed() -> None:
         ("license:", "samples: {txet: hi}\nlicense:", 3, "names no input"),
         ("license:", "samples: {text: 3}\nlicense:", 3, "--text is text"),
         ("license:", "weights: [{files: [a]}]\nlicense:", 3, "either repo or url"),
+        ("Apache-2.0}", "MIT, models: {wan: {weights: MIT}}}", 3, "'wan' is no repo"),
         ("license:", "weights: [{url: 'https://a'}]\nlicense:", 3, "sha256 and size"),
         ("license:", "resources: {gpu: required, gpus: 0}\nlicense:", 3, "fewer than one"),
     ],
@@ -198,6 +199,6 @@ def only_manifest_errors(data: bytes) -> None:
 def test_the_schema_knows_the_keys_as_they_are_written() -> None:
     step = json_schema()["$defs"]["Step"]
     assert set(step["properties"]) == {
-        "uses", "with", "foreach", "at_once", "fallback",
+        "uses", "with", "foreach", "given", "at_once", "fallback",
     }  # fmt: skip
     assert step["additionalProperties"] is False

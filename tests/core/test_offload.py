@@ -16,6 +16,7 @@ from cvl.core.offload import (
     Room,
     check_offload,
     choose,
+    for_values,
     known_too_big,
     learned,
     next_down,
@@ -53,6 +54,20 @@ def test_an_unknown_mode_names_the_nearest() -> None:
     with pytest.raises(InputError) as caught:
         choose(LADDER, "modle", None)
     assert caught.value.hint == "did you mean model?"
+
+
+def test_other_values_of_an_input_need_other_memory() -> None:
+    small = {"size": {"384*256": 40.0}, "frames": {"200": 50.0}}
+    ladder = (OffloadRung("none", 96), OffloadRung("fp8", 61, exact=False, vram_gb_for=small))
+    for values, needed in (
+        ({"size": "384*256", "frames": 81}, 40),
+        ({"size": "384*256", "frames": 200}, 50),
+        ({"size": "704*384", "frames": 81}, 61),
+    ):
+        fitting = for_values(ladder, values)
+        assert choose(fitting, None, needed).mode == "fp8"
+        with pytest.raises(GpuError):
+            choose(fitting, None, needed - 0.1)
 
 
 def test_without_a_ladder_or_a_gpu_there_is_nothing_to_choose() -> None:

@@ -212,3 +212,13 @@ def test_a_sidecars_name_is_legal_and_its_own(name: bytes) -> None:
     found = sidecar_name(name)
     assert len(found) <= 255 and found.endswith(b".cvl.json")
     assert sidecar_name(name + b"x" if len(name) < 255 else name[:-1]) != found
+
+
+def test_a_statement_from_before_licences_is_read_and_says_that_nobody_knows_them() -> None:
+    document = json.loads(encode(statement()))
+    del document["steps"]["say"]["license"]
+    found = decode(json.dumps(document).encode()).steps["say"].license
+    assert (found.code, found.weights, found.commercial) == ("unknown", "unknown", None)
+    document["steps"]["say"]["license"] = {"code": "MIT", "weights": "MIT", "commercial": "yes"}
+    with pytest.raises(ProvenanceError):
+        decode(json.dumps(document).encode())

@@ -4,6 +4,7 @@ weights from a hub of the tests' own."""
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.conftest import environment_for
@@ -74,15 +76,20 @@ def served(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "CVL_EXAMPLES": str(EXAMPLES),
         "CVL_BASE_IMAGE": images.ensure_torch(engine),
     }
-    build = [sys.executable, "-m", "cvl", "run", "text_to_video", "build", "--json"]
-    built = subprocess.run(build, env=environment, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, built.stdout + built.stderr
-    (image,) = json.loads(built.stdout)["data"]["images"]
-    make_checkpoints(engine, image["image"], folder / "checkpoints")
+    make_checkpoints(engine, built("text_to_video", environment), folder / "checkpoints")
     with Hub(folder / "served") as hub:
         for repo in sorted((folder / "checkpoints").glob("*/*")):
             hub.push(f"{repo.parent.name}/{repo.name}", repo)
         yield Models({**environment, **hub.environment(folder / "hf")}, folder, hub)
+
+
+def built(example: str, environment: dict[str, str]) -> str:
+    """The image of an example."""
+    build = [sys.executable, "-m", "cvl", "run", example, "build", "--json"]
+    result = subprocess.run(build, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    (image,) = json.loads(result.stdout)["data"]["images"]
+    return str(image["image"])
 
 
 def make_checkpoints(engine: Engine, image: str, folder: Path) -> None:
@@ -145,3 +152,27 @@ def probe(path: Path) -> Probed:
     return Probed(
         int(video["nb_read_frames"]), up / down, video["width"], video["height"], len(streams) > 1
     )
+
+
+def pixels(video: Path) -> np.ndarray:  # type: ignore[type-arg]
+    """All of them, 0 to 1."""
+    command = ["ffmpeg", "-v", "error", "-i", str(video), "-f", "rawvideo", "-pix_fmt", "rgb24"]
+    raw = subprocess.run([*command, "-"], capture_output=True, check=True).stdout
+    return np.frombuffer(raw, np.uint8).astype(np.float64) / 255
+
+
+def sound(folder: Path, name: str, source: str, *options: str) -> str:
+    """A file of what ffmpeg's own generators give."""
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", source, *options, str(folder / name)]
+    subprocess.run(command, check=True)
+    return str(folder / name)
+
+
+def undemanding(example: str, folder: Path) -> str:
+    """A folder with the example, which there asks for the memory that a small checkpoint needs."""
+    shutil.copytree(EXAMPLES / example, folder / example)
+    manifest = folder / example / "example.yaml"
+    text = manifest.read_text()
+    assert "ram_gb: 64, disk_gb: 60" in text
+    manifest.write_text(text.replace("ram_gb: 64, disk_gb: 60", "ram_gb: 2, disk_gb: 2"))
+    return str(folder)

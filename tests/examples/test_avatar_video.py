@@ -75,6 +75,10 @@ def test_a_newcomers_own_image_and_text_become_a_video_as_long_as_the_speech(
     streams = {stream["codec_type"]: stream["codec_name"] for stream in found["streams"]}
     assert streams == {"video": "h264", "audio": "aac"}
     assert abs(float(found["format"]["duration"]) - seconds) < 0.1
+    given = ("--audio", str(speech), "--image", str(image), "--output", "given.mp4", "--json")
+    data = data_of(run_cvl(example_env, tmp_path, "run", "avatar_video", "predict", *given))
+    assert set(data["steps"]) == {"talk", "final"}
+    assert abs(float(_probe(tmp_path / "given.mp4")["format"]["duration"]) - seconds) < 0.1
 
 
 @pytest.mark.parametrize("example", ["tts", "portrait", "postprocess", "avatar_video"])

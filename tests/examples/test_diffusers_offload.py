@@ -4,7 +4,6 @@ they are other steps."""
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from gguf import GGUFWriter
 
-from tests.examples.models import Models, words_for
+from tests.examples.models import Models, pixels, words_for
 from tests.support.checkpoints.calls import CALLS
 
 pytestmark = pytest.mark.docker
@@ -74,24 +73,6 @@ def test_half_precision_is_near_and_is_another_step(models: Models, tmp_path: Pa
     assert not any(step["cached"] for step in data["steps"].values())
     difference = np.abs(pixels(tmp_path / "fp16.mp4") - pixels(tmp_path / "fp32.mp4")).mean()
     assert 0 < difference < 0.002
-
-
-def pixels(video: Path) -> np.ndarray:  # type: ignore[type-arg]
-    """All of them, 0 to 1."""
-    command = [
-        "ffmpeg",
-        "-v",
-        "error",
-        "-i",
-        str(video),
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgb24",
-        "-",
-    ]
-    raw = subprocess.run(command, capture_output=True, check=True).stdout
-    return np.frombuffer(raw, np.uint8).astype(np.float64) / 255
 
 
 def test_a_gguf_file_takes_the_place_of_the_transformer(

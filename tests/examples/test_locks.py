@@ -48,14 +48,10 @@ def test_a_lock_holds_what_was_asked_for_each_with_hashes(example: Example) -> N
 def test_all_examples_with_torch_begin_with_the_same_layers() -> None:
     """Byte for byte, so that an engine has them once."""
     folders = sorted(path.parent for path in EXAMPLES.glob("*/torch.lock"))
-    assert [folder.name for folder in folders] == [
-        "image",
-        "image_to_video",
-        "svd",
-        "text_to_video",
-    ]
-    for name in ("torch.lock", "models.lock"):
-        assert len({(folder / name).read_bytes() for folder in folders}) == 1
+    diffusers = ["image", "image_to_video", "svd", "text_to_video"]
+    assert [folder.name for folder in folders] == sorted([*diffusers, "live_avatar", "wan_s2v"])
+    assert len({(folder / "torch.lock").read_bytes() for folder in folders}) == 1
+    assert len({(EXAMPLES / name / "models.lock").read_bytes() for name in diffusers}) == 1
     dockerfiles = [(folder / "Dockerfile").read_text() for folder in folders]
     assert len({text.partition("WORKDIR")[0] for text in dockerfiles}) == 1
     assert "torch==2.9" not in (folders[0] / "torch.lock").read_text()
@@ -63,6 +59,12 @@ def test_all_examples_with_torch_begin_with_the_same_layers() -> None:
 
 def test_the_examples_of_the_demo_run_in_both_engines() -> None:
     assert {example.name for example in HOSTED} >= {"tts", "portrait", "postprocess"}
+
+
+def test_no_lock_has_a_torchvision() -> None:
+    """Beside a torch of another build it fails, and whatever looks for it with it."""
+    for lock in EXAMPLES.glob("*/*.lock"):
+        assert "torchvision" not in lock.read_text()
 
 
 PLATFORMS = ("x86_64-manylinux_2_28", "aarch64-apple-darwin")
@@ -77,6 +79,8 @@ def test_what_is_locked_has_wheels_for_cuda_and_for_macs(example: Example, platf
     locks = [word for name in ("torch", "models") for word in ("-c", f"{name}.lock")]
     command = [find_uv_bin(), "pip", "compile", "--quiet", "--no-header", "--no-annotate"]
     command += ["--only-binary", ":all:", "--python-version", "3.11"]
+    if (example.folder / "excludes.in").exists():
+        command += ["--excludes", "excludes.in"]
     resolved = subprocess.run(
         [*command, "--python-platform", platform, "requirements.in", *locks],
         cwd=example.folder, capture_output=True, text=True, check=True,

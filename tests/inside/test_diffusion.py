@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +15,7 @@ from PIL import Image
 from cvl.inside.cvl_inside.decoding import OutputError
 from cvl.inside.cvl_inside.diffusion.calling import arguments
 from cvl.inside.cvl_inside.diffusion.families import family_in
-from cvl.inside.cvl_inside.diffusion.frames import finite_frames, write_video
+from cvl.inside.cvl_inside.diffusion.frames import finite_frames, write_video, write_wav
 from cvl.inside.cvl_inside.diffusion.pictures import covering, open_picture, sized_like
 from cvl.inside.cvl_inside.diffusion.sizes import Shape, legal_shape, parse_size
 from cvl.inside.cvl_inside.predictor import InputError
@@ -101,6 +103,24 @@ def test_frames_that_are_no_pictures_are_refused() -> None:
     for bad in (np.full_like(good, np.nan), good[:, :0], good[..., :2]):
         with pytest.raises(OutputError):
             finite_frames(bad)
+
+
+def test_frames_that_come_one_by_one_are_written_as_they_come(tmp_path: Path) -> None:
+    """With the sound of a file; a failure between two of them leaves no ffmpeg behind."""
+    frames = np.random.default_rng(1).integers(0, 255, (6, 16, 16, 3), np.uint8)
+    sound = np.sin(np.linspace(0, 300, 12000))[None].astype(np.float32)
+    write_wav(sound, 24000, tmp_path / "sound.wav")
+    write_video(frames, 12, str(tmp_path / "a.mp4"), sound, 24000)
+    write_video(iter(frames), 12, str(tmp_path / "b.mp4"), str(tmp_path / "sound.wav"))
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+    def failing() -> Iterator[object]:
+        yield frames[0]
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        write_video(failing(), 12, str(tmp_path / "c.mp4"))
+    assert subprocess.run(["pgrep", "-f", str(tmp_path / "c.mp4")], check=False).returncode == 1
 
 
 def test_a_video_has_its_frames_rate_and_sound_and_the_same_bytes_each_time(tmp_path: Path) -> None:

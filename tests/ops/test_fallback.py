@@ -21,7 +21,7 @@ from cvl.errors import (
     OutputError,
     StepError,
 )
-from cvl.ops.build_all import models_of
+from cvl.ops.build_all import build_example, models_of
 from cvl.ops.dryrun import plan_of
 from cvl.ops.request import Request, check_request
 from tests.ops.bench import SAY, Bench, end_with, output_of, request_of, say, step_of
@@ -248,3 +248,11 @@ def test_what_may_take_over_is_built_and_planned(bench: Bench) -> None:
     request = Request(bench.catalog.find("given"), {}, {"": str(bench.target)})
     plan: dict[str, Any] = plan_of(bench.catalog, check_request(bench.catalog, request, "run")).data
     assert [step["fallback"] for step in plan["steps"]] == [[], ["huge", "say"]]
+
+
+def test_of_a_choice_what_is_chosen_by_default_is_built(bench: Bench) -> None:
+    """The other one when it is first used."""
+    bench.add("picked", CHOSEN.replace("chosen", "picked").replace("default: big", "default: say"))
+    assert set(models_of(bench.catalog, bench.catalog.find("picked"))) == {"big", "say"}
+    images = build_example(bench.session, bench.catalog, bench.catalog.find("picked"))
+    assert set(images) == {"say"}

@@ -17,6 +17,7 @@ from cvl.ops.request import Checked, Options, Request, check_request
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 STUBS = Path(__file__).resolve().parents[1] / "support" / "examples"
 PORTRAIT = str(EXAMPLES / "avatar_video" / "samples" / "portrait.jpg")
+SPEECH = str(EXAMPLES / "portrait" / "samples" / "hello.wav")
 
 
 def _check(tmp_path: Path, more: dict[str, Any], steps: dict[str, Any], **options: Any) -> None:
@@ -49,6 +50,30 @@ def test_a_wrong_value_for_a_step_is_an_input_error_with_the_nearest_right_one(
 
 def test_good_values_pass(tmp_path: Path) -> None:
     _check(tmp_path, {"voice": "slt"}, {"talk": {"sway": "0"}}, offload="model", seed=3)
+
+
+@pytest.mark.parametrize(
+    ("more", "steps", "message"),
+    [
+        ({"text": None}, {}, "--text is needed, or --audio"),
+        ({"image": None}, {}, "--describe is needed, or --image"),
+        ({"audio": SPEECH}, {}, "--text has no use when --audio is given"),
+        ({"describe": "a sailor"}, {}, "--describe has no use when --image is given"),
+        ({"text": None, "audio": SPEECH, "voice": "de"}, {}, "--voice has no use when --audio"),
+        ({}, {"picture": {"steps": "3"}}, "--picture.steps has no use when --image is given"),
+    ],
+)
+def test_avatar_video_takes_one_of_each_pair(
+    more: dict[str, Any], steps: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        _check(tmp_path, more, steps)
+    assert caught.value.message.startswith(message)
+
+
+def test_avatar_video_takes_either_of_each_pair(tmp_path: Path) -> None:
+    for more in ({}, {"text": None, "audio": SPEECH}, {"image": None, "describe": "a sailor"}):
+        _check(tmp_path, more, {})
 
 
 def test_a_model_without_a_ladder_refuses_a_rung(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "BASE_IMAGE",
         "BUILD_NETWORK",
         "CA_BUNDLE",
+        "COMMERCIAL",
         "GPUS",
         "PROGRESS",
         "RESULTS_GB",
@@ -110,4 +111,14 @@ def test_bytes_that_are_no_text_and_numbers_that_are_none_are_refused(
     (project / "cvl.toml").unlink()
     monkeypatch.setenv("CVL_RESULTS_GB", "many")
     with pytest.raises(UserError, match="CVL_RESULTS_GB is 'many'"):
+        load_config()
+
+
+def test_commercial_is_a_plain_yes_or_no(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "cvl.toml").write_text("commercial = true\n")
+    for value, meant in (("", True), ("0", False), ("off", False), ("1", True), ("True", True)):
+        monkeypatch.setenv("CVL_COMMERCIAL", value)
+        assert load_config().commercial is meant, value
+    monkeypatch.setenv("CVL_COMMERCIAL", "ja")
+    with pytest.raises(UserError, match="CVL_COMMERCIAL is 'ja'"):
         load_config()

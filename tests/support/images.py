@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -25,7 +26,6 @@ FROM {DEBIAN}
 RUN apt-get update && apt-get install -y --no-install-recommends python3 \\
  && rm -rf /var/lib/apt/lists/* && ln -s python3 /usr/bin/python
 """
-TORCH = "cvl-test/torch"
 TORCH_WHEEL = "torch==2.13.0"
 TORCH_DOCKERFILE = f"""\
 FROM {DEBIAN}
@@ -33,8 +33,9 @@ RUN apt-get update \\
  && apt-get install -y --no-install-recommends ffmpeg python3 python3-pip python3-venv \\
  && rm -rf /var/lib/apt/lists/*
 COPY *.whl /wheels/
-RUN pip install --no-cache-dir --break-system-packages /wheels/*.whl && rm -r /wheels
+RUN pip install --no-cache-dir --break-system-packages /wheels/*.whl pytest && rm -r /wheels
 """
+TORCH = f"cvl-test/torch:{hashlib.sha256(TORCH_DOCKERFILE.encode()).hexdigest()[:12]}"
 
 
 def ensure_images(engine: Engine) -> None:
@@ -105,7 +106,8 @@ def _debootstrap(archive: Path) -> None:
 
 
 def ensure_torch(engine: Engine) -> str:
-    """A base image with torch for CPUs in it, which the examples' Dockerfiles keep; its name."""
+    """A base image with torch for CPUs in it, which the examples' Dockerfiles keep, and pytest, for
+    tests where torch is; its name."""
     if not _has(engine, TORCH):
         with tempfile.TemporaryDirectory(prefix="cvl-torch-") as folder:
             download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]

@@ -1,8 +1,8 @@
 """Run the tests in sessions side by side: `python -m tests.support.sessions test|faults`.
 
-Tests with containers mostly wait. As root in CI, those of tests/faults get an engine of their own,
-because a leak check sees whatever else happens in an engine; elsewhere there is one engine, so one
-session for all tests with containers. The output of a session is shown when it is over, as a whole.
+Tests with containers mostly wait. Those of tests/faults are in `faults` alone: as root in CI they
+get an engine of their own, because a leak check sees whatever else happens in an engine. The output
+of a session is shown when it is over, as a whole.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STATE = (
     "tests/cli/test_homes.py",
 )  # fmt: skip
 NAMES = "tests/containers/test_hostile_names.py"
-"""Beside tests/faults, which is done sooner than the others."""
+"""Of their kind, though no fault."""
 HUB = "tests/hub"
 FULL = {"CVL_TEST_FULL": "1"}
 
@@ -43,26 +43,18 @@ class Session:
 
 def sessions(target: str) -> list[Session]:
     """Those of `make test` or `make faults`."""
-    own = {OWN: "faults"} if may_install() else {}
     if target == "faults":
+        own = {OWN: "faults"} if may_install() else {}
         return [
             Session("faults", ("tests/faults", NAMES), {**own, **FULL}),
             Session("state", STATE, FULL),
             Session("hub", (HUB,), FULL),
         ]
-    others = [
+    containers = ("-m", "docker", "--ignore=tests/faults", f"--ignore={NAMES}", EXAMPLES)
+    return [
+        Session("with containers", containers),
         Session("without containers", ("-m", "not docker", EXAMPLES, f"--ignore={HUB}")),
         Session("hub", (HUB,)),
-    ]
-    if not own:
-        return [Session("with containers", ("-m", "docker", EXAMPLES)), *others]
-    return [
-        Session(
-            "with containers",
-            ("-m", "docker", "--ignore=tests/faults", f"--ignore={NAMES}", EXAMPLES),
-        ),
-        Session("faults", ("-m", "docker", "tests/faults", NAMES), own),
-        *others,
     ]
 
 

@@ -6,12 +6,14 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from cvl.core.licensing import Terms
 from cvl.core.provenance import FileRef, Origin, Provenance
 
 FFMPEG = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-f", "lavfi"]
 PICTURE = "testsrc=size=64x48:rate=10:duration=0.4"
 TONE = "sine=frequency=440:sample_rate=16000:duration=0.4"
-ORIGIN = Origin("say", "aa" * 32, "sha256:" + "bb" * 32, (), 5, "cpu", "")
+TERMS = Terms("MIT", "CC-BY-NC-4.0", commercial=False)
+ORIGIN = Origin("say", "aa" * 32, "sha256:" + "bb" * 32, (), 5, "cpu", "", TERMS)
 
 
 def statement(**changes: Any) -> Provenance:

@@ -61,7 +61,9 @@ def command(
         example,
         {**sample_inputs(example), **given},
         {"": output},
-        options=Options(gpus=config.gpus or None, seed=SEED, overwrite=overwrite),
+        options=Options(
+            gpus=config.gpus or None, seed=SEED, overwrite=overwrite, commercial=config.commercial
+        ),
     )
     shown = progress or config.progress
     settings = Settings(

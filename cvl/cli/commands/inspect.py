@@ -99,4 +99,5 @@ def _made_by(made_by: Provenance, code: tuple[Code, ...]) -> list[str]:
         detail = f", image {origin.image[:19]}, seed {origin.seed}" if origin else ""
         named = f"{part.step} ({part.example})" if part.step != part.example else part.step
         lines.append(f"{named.strip()}: {_STATES[part.state]}{detail}")
+        lines += [f"  licence: {origin.license}"] if origin else []
     return lines

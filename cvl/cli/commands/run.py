@@ -104,6 +104,11 @@ def _weights_options() -> list[Any]:
         ),
         click.option("--lora", metavar="FILE[:SCALE]", multiple=True, help="A LoRA of yours."),
         click.option("--offline", is_flag=True, help="Fetch no weights: use what is here."),
+        click.option(
+            "--commercial/--no-commercial",
+            default=None,
+            help="Refuse what is not known to allow commercial use.",
+        ),
     ]
 
 
@@ -298,6 +303,7 @@ def runner_options(values: dict[str, Any], config: Config, seed: int | None = No
         seed=seed,
         sidecar=values["sidecar"],
         fallback=values["fallback"],
+        commercial=config.commercial if values["commercial"] is None else values["commercial"],
         weights=named_paths(values["weights"]),
         loras=tuple(parse_lora(word) for word in values["lora"]),
     )

@@ -10,7 +10,7 @@ from typing import Literal
 
 from cvl.core.plain import from_plain, to_plain
 
-from .statement import Provenance, ProvenanceError, decode, encode, parse
+from .statement import Provenance, ProvenanceError, completed, decode, encode, parse
 
 SUFFIX = b".cvl.json"
 MAX_NAME = 255
@@ -60,7 +60,10 @@ def encode_sidecar(sidecar: Sidecar) -> bytes:
 def decode_sidecar(data: bytes) -> Sidecar:
     """Back from untrusted bytes; ProvenanceError for anything that is not one."""
     try:
-        found: Sidecar = from_plain(Sidecar, parse(data))
+        document = parse(data)
+        if isinstance(document, dict):
+            completed(document.get("provenance"))
+        found: Sidecar = from_plain(Sidecar, document)
         decode(encode(found.provenance))
     except ProvenanceError:
         raise

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from cvl.core.licensing import UNKNOWN, Terms
 from cvl.core.names import is_identifier
 from cvl.core.plain import from_plain, to_plain
 
@@ -44,6 +45,8 @@ class Origin:
     device: str
     offload: str
     """Rung of the offload ladder; empty when it was one that changes no result."""
+    license: Terms
+    """Of its code and weights, as its manifest said then."""
     dtype: str = ""
     """What it computed in; empty for a model that leaves no choice."""
 
@@ -80,7 +83,7 @@ def decode(payload: bytes) -> Provenance:
     Raises ProvenanceError for whatever is not exactly one.
     """
     try:
-        found: Provenance = from_plain(Provenance, parse(payload))
+        found: Provenance = from_plain(Provenance, completed(parse(payload)))
     except (ValueError, TypeError, RecursionError) as error:
         raise ProvenanceError(_why(payload)) from error
     if not _makes_sense(found):
@@ -94,6 +97,15 @@ def parse(data: bytes) -> Any:
     document = json.loads(data, parse_constant=_refuse)
     if _depth(document) > MAX_DEPTH:
         raise ValueError("nested too deep")
+    return document
+
+
+def completed(document: Any) -> Any:
+    """A statement from before licences were in it, with such as nobody knows."""
+    steps = document.get("steps") if isinstance(document, dict) else None
+    for origin in steps.values() if isinstance(steps, dict) else ():
+        if isinstance(origin, dict):
+            origin.setdefault("license", to_plain(Terms(UNKNOWN, UNKNOWN, None)))
     return document
 
 

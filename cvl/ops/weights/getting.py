@@ -11,11 +11,18 @@ from cvl.errors import CvlError, WeightsError
 from cvl.ops.session import Session
 from cvl.ops.weights.in_use import in_use
 from cvl.ops.weights.needs import UrlNeed
-from cvl.ops.weights.pulling import check_disk, check_repo, check_url, pull_repo, pull_url
+from cvl.ops.weights.pulling import (
+    check_disk,
+    check_repo,
+    check_url,
+    is_url_missing,
+    pull_repo,
+    pull_url,
+    tell_license,
+)
 from cvl.ops.weights.resolving import RepoFiles, look_up, peek, resolve_need
 from cvl.ops.weights.using import Used
 from cvl.store.hub_cache import hub_folder
-from cvl.store.url_weights import UrlWeights
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,8 @@ def wanted(session: Session, weights: Iterable[Used], *, dry_run: bool) -> list[
 def _wanted(session: Session, used: Used, *, dry_run: bool) -> Wanted:
     need = used.need
     if isinstance(need, UrlNeed):
-        there = UrlWeights(session.dirs.url_weights).find(need.sha256, need.size)
-        files = {} if there else {need.name: RepoFile(need.size, need.sha256)}
-        return Wanted(used, "", files)
+        missing = is_url_missing(session, need)
+        return Wanted(used, "", {need.name: RepoFile(need.size, need.sha256)} if missing else {})
     try:
         if dry_run and not session.offline:
             found = peek(session, need) or look_up(session, need, pin=False)
@@ -69,6 +75,7 @@ def pull(session: Session, planned: Sequence[Wanted]) -> list[Wanted]:
 def _pull(session: Session, item: Wanted) -> Wanted:
     if item.error or not item.files:
         return item
+    _tell_licenses(session, item.used)
     try:
         with in_use(session, item.used.need):
             if item.found:
@@ -83,3 +90,10 @@ def _pull(session: Session, item: Wanted) -> Wanted:
         return replace(item, error=error)
     session.report.phase(item.used.name, "done")
     return replace(item, fetched=True)
+
+
+def _tell_licenses(session: Session, used: Used) -> None:
+    for example, terms in used.licenses:
+        tell_license(session, example, terms)
+    if not used.licenses:
+        session.report.message(f"licence of {used.name}: not known to cvl; the repo's page says it")

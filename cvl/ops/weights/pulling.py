@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from cvl.core.licensing import Terms
 from cvl.core.units import size
 from cvl.core.weights import RepoFile, total_size
 from cvl.disks import mount_of
@@ -69,9 +70,20 @@ def check_repo(session: Session, files: RepoFiles) -> None:
 
 def check_url(session: Session, need: UrlNeed) -> None:
     """The same for a file behind a URL."""
-    if UrlWeights(session.dirs.url_weights).find(need.sha256, need.size) is None:
+    if is_url_missing(session, need):
         refuse_offline(session, need.url, {need.name: RepoFile(need.size, need.sha256)})
         check_disk(session, session.dirs.cache, need.url, need.size)
+
+
+def tell_license(session: Session, example: str, terms: Terms) -> None:
+    """Say what may be done with weights that are about to be downloaded."""
+    text = f"licence of {example}: {terms}"
+    session.tell_once(text, text)
+
+
+def is_url_missing(session: Session, need: UrlNeed) -> bool:
+    """Is the file behind a URL not here yet?"""
+    return UrlWeights(session.dirs.url_weights).find(need.sha256, need.size) is None
 
 
 def fetch(

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cvl.core.licensing import parts_of, terms_of
 from cvl.core.manifest import ModelManifest
 from cvl.core.plan import WeightsView
 from cvl.core.weights import content_identity, lora_identity
@@ -17,7 +18,14 @@ from cvl.ops.session import Session
 from cvl.ops.weights.in_use import in_use
 from cvl.ops.weights.needs import Need, RepoNeed, UrlNeed, needs_of
 from cvl.ops.weights.own import OwnWeights, own_lora, own_weights
-from cvl.ops.weights.pulling import check_repo, check_url, pull_repo, pull_url
+from cvl.ops.weights.pulling import (
+    check_repo,
+    check_url,
+    is_url_missing,
+    pull_repo,
+    pull_url,
+    tell_license,
+)
 from cvl.ops.weights.resolving import RepoFiles, resolve_need
 from cvl.ops.weights.vetting import vet
 from cvl.store.hub_cache import folder_of
@@ -38,10 +46,13 @@ class StepWeights:
         options: Options,
     ) -> None:
         self._session = session
+        self._example = manifest.name
         self._needs = needs_of(manifest, values)
         self._own = options.weights
         self._loras = options.loras if manifest.loras else ()
         self._commits = options.commits
+        own, loras = options.weights, bool(options.loras)
+        self.license = terms_of(manifest, parts_of(manifest, values, own, loras=loras))
 
     @property
     def identities(self) -> tuple[str, ...]:
@@ -87,6 +98,11 @@ class StepWeights:
             elif isinstance(item, UrlNeed):
                 check_url(self._session, item)
 
+    def tell_license(self) -> None:
+        """Before some of them are downloaded."""
+        if any(_is_missing(self._session, item) for item in self._resolved):
+            tell_license(self._session, self._example, self.license)
+
     @contextmanager
     def get(self) -> Iterator[WeightsView]:
         """Download what is missing, and say where everything is; while the block lasts, nobody
@@ -124,6 +140,12 @@ class StepWeights:
             view.files[place] = str(lora.file)
             loras.append((place, scale))
         return replace(view, loras=tuple(loras))
+
+
+def _is_missing(session: Session, item: RepoFiles | OwnWeights | UrlNeed) -> bool:
+    if isinstance(item, RepoFiles):
+        return not item.presence(session).complete
+    return isinstance(item, UrlNeed) and is_url_missing(session, item)
 
 
 def _identity(item: RepoFiles | OwnWeights | UrlNeed) -> str:

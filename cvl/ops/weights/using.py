@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from cvl.core.licensing import Part, Terms, license_of, terms_of
 from cvl.core.manifest import ModelManifest
 from cvl.core.weights import RepoFile, total_size
 from cvl.errors import CvlError
@@ -26,13 +27,15 @@ State = Literal["missing", "partial", "complete"]
 @dataclass(frozen=True)
 class Used:
     """Weights, and the examples that use them. size: bytes that a manifest says, 0 when it does
-    not; gated: it says that the hub asks for terms to be accepted; tasks: of the examples."""
+    not; gated: it says that the hub asks for terms to be accepted; tasks: of the examples;
+    licenses: (example, what it says of its code and these weights)."""
 
     need: Need
     examples: tuple[str, ...] = ()
     size: int = 0
     gated: bool = False
     tasks: frozenset[str] = frozenset()
+    licenses: tuple[tuple[str, Terms], ...] = ()
 
     @property
     def name(self) -> str:
@@ -70,13 +73,16 @@ def uses_of(catalog: Catalog) -> Uses:
     for name in sorted(catalog.examples):
         try:
             manifest = catalog.examples[name].manifest
-            pairs = declared(manifest) if isinstance(manifest, ModelManifest) else []
+            if not isinstance(manifest, ModelManifest):
+                continue
+            pairs = declared(manifest)
         except (CvlError, OSError):
             broken.append(name)
             continue
         for weights, need in pairs:
             size = int((weights.size_gb or 0) * GB) or weights.size or 0
             before = found.get(need, Used(need))
+            terms = (name, terms_of(manifest))
             found[need] = replace(
                 before,
                 examples=(*before.examples, name)
@@ -85,8 +91,25 @@ def uses_of(catalog: Catalog) -> Uses:
                 size=max(before.size, size),
                 gated=before.gated or weights.gated,
                 tasks=before.tasks | {*manifest.tasks},
+                licenses=tuple(dict.fromkeys((*before.licenses, terms))),
             )
     return Uses(tuple(found.values()), tuple(broken))
+
+
+def licenses_of(catalog: Catalog, repo: str) -> tuple[tuple[str, Terms], ...]:
+    """What examples say of a repo that their inputs may name: (example, of its code and this)."""
+    found = []
+    for name in sorted(catalog.examples):
+        try:
+            manifest = catalog.examples[name].manifest
+        except (CvlError, OSError):
+            continue
+        if not isinstance(manifest, ModelManifest):
+            continue
+        license = license_of(manifest, repo)
+        if license is not None:
+            found.append((name, terms_of(manifest, [Part(license)])))
+    return tuple(found)
 
 
 def others_of(uses: Uses, found: Sequence[RepoOnDisk]) -> list[RepoOnDisk]:

@@ -56,6 +56,8 @@ FAMILIES: dict[str, dict[str, str]] = {
         f"{HUNYUAN_15}_t2v": "hunyuan.hunyuan_15",
         f"{HUNYUAN_15}_i2v": "hunyuan.hunyuan_15_i2v",
     },
+    "wan_s2v": {"Wan-AI/Wan2.2-S2V-14B": "speaking.wan_s2v"},
+    "live_avatar": {"Quark-Vision/Live-Avatar": "speaking.live_avatar"},
     "broken": {
         NO_PIPELINE: "broken.not_a_pipeline",
         NAN_SVD: "stable.svd_nan",

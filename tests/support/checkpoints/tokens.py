@@ -22,6 +22,7 @@ CLIP_LENGTH = 77
 CLIP_VOCABULARY = 514
 CLIP_SPECIAL = {"bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 513}
 T5_VOCABULARY = 98
+T5_BYTES_VOCABULARY = T5_VOCABULARY + 256
 LLAMA_VOCABULARY = 512
 QWEN_VOCABULARY = 512
 QWEN_CHAT = (
@@ -68,6 +69,22 @@ def t5(length: int = 512) -> T5Tokenizer:
     return T5Tokenizer(vocab=t5_pieces(), extra_ids=0, model_max_length=length)
 
 
+def write_t5_with_bytes(folder: Path) -> None:
+    """Characters of ASCII, and bytes for all others, as UMT5 has bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    special, characters = t5_pieces()[:3], t5_pieces()[3:]
+    pieces = [*special, *((f"<0x{byte:02X}>", -20.0) for byte in range(256)), *characters]
+    backend = Tokenizer(models.Unigram(pieces, unk_id=2, byte_fallback=True))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    backend.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    backend.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", 1)]
+    )
+    backend.add_special_tokens([AddedToken(name) for name, _ in special])
+    backend.save(str(folder / "tokenizer.json"))
+    _write_t5_names(folder)
+
+
 def write_sentencepiece_t5(folder: Path) -> None:
     """With spiece.model alone, as LTX-Video and CogVideoX have it.
 
@@ -75,9 +92,14 @@ def write_sentencepiece_t5(folder: Path) -> None:
     """
     (folder / "tokenizer.json").unlink(missing_ok=True)
     (folder / "spiece.model").write_bytes(sentencepiece_model())
-    about = {"tokenizer_class": "T5Tokenizer", "model_max_length": 226, "extra_ids": 0}
+    _write_t5_names(folder, model_max_length=226)
+
+
+def _write_t5_names(folder: Path, **about: int) -> None:
     special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-    write(folder / "tokenizer_config.json", {**about, **special, "additional_special_tokens": []})
+    about |= {"extra_ids": 0}
+    more = {"tokenizer_class": "T5Tokenizer", "additional_special_tokens": []}
+    write(folder / "tokenizer_config.json", {**about, **special, **more})
     write(folder / "special_tokens_map.json", special)
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from cvl.cli.options import common
+from cvl.cli.options import catalog, common
 from cvl.cli.terminal import Terminal
 from cvl.cli.units import fitted
 from cvl.cli.weights_options import progress, selected, selection, weights_of, working
+from cvl.core.plain import to_plain
 from cvl.core.units import size
 from cvl.core.weights import REPO
 from cvl.errors import CvlError, UsageError, UserError
 from cvl.ops.weights.getting import Wanted, pull, wanted
 from cvl.ops.weights.selecting import repo_named
-from cvl.ops.weights.using import Used
+from cvl.ops.weights.using import Used, licenses_of
 
 HEADINGS = ["WEIGHTS", "FILE", "SIZE"]
 
@@ -67,7 +69,7 @@ def _weights(
     terminal: Terminal, words: tuple[str, ...], patterns: tuple[str, ...], revision: str | None
 ) -> list[Used]:
     if patterns or revision:
-        return [repo_named(word, revision or "main", patterns) for word in words]
+        return [_repo(terminal, word, revision or "main", patterns) for word in words]
     found: dict[Used, None] = {}
     for word in words or [""]:
         try:
@@ -75,10 +77,16 @@ def _weights(
         except UserError:
             if not REPO.fullmatch(word):
                 raise
-            found[repo_named(word, "main", ())] = None
+            found[_repo(terminal, word, "main", ())] = None
         else:
             found.update(dict.fromkeys(weights_of(chosen)))
     return list(found)
+
+
+def _repo(terminal: Terminal, word: str, revision: str, patterns: tuple[str, ...]) -> Used:
+    return replace(
+        repo_named(word, revision, patterns), licenses=licenses_of(catalog(terminal), word)
+    )
 
 
 def _end(terminal: Terminal, planned: list[Wanted], dry_run: bool) -> int:
@@ -110,6 +118,7 @@ def _data(item: Wanted) -> dict[str, Any]:
         "files": [{"path": path, "size": file.size} for path, file in sorted(item.files.items())],
         "size": item.size,
         "fetched": item.fetched,
+        "licenses": [{"example": name, **to_plain(terms)} for name, terms in item.used.licenses],
         "error": item.error.message if item.error else None,
         "code": item.error.code if item.error else None,
     }

@@ -1,10 +1,11 @@
 """Frames out of a pipeline: proof that they are pictures, and the file that they become."""
 
+import itertools
 import subprocess
 import tempfile
 import wave
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Iterable, List, Optional
 
 from ..decoding import OutputError
 from ..programs import find_ffmpeg
@@ -29,22 +30,26 @@ def finite_frames(frames: Any) -> Any:
 
 
 def write_video(
-    frames: Any, fps: float, path: str, audio: Optional[Any] = None, rate: int = 0
+    frames: Iterable[Any], fps: float, path: str, audio: Optional[Any] = None, rate: int = 0
 ) -> None:
-    """MP4 (H.264, and AAC of `audio`: floats [channels, samples] at `rate`) of uint8 [frames, rows,
-    columns, 3]. The same frames give the same bytes."""
+    """MP4 (H.264, and AAC of `audio`: floats [channels, samples] at `rate`, or the path of a file)
+    of uint8 [rows, columns, 3] each, which are encoded as they come. The same frames give the same
+    bytes."""
     ffmpeg = find_ffmpeg()
     if ffmpeg is None:
         raise RuntimeError("this image has no ffmpeg")
-    _, rows, columns, _ = frames.shape
+    coming = iter(frames)
+    first = next(coming)
+    rows, columns, _ = first.shape
     command = [ffmpeg, "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     command += ["-s", f"{columns}x{rows}", "-r", f"{fps:g}", "-i", "pipe:0"]
     with tempfile.TemporaryDirectory() as folder:
         if audio is not None:
-            sound = Path(folder) / "sound.wav"
-            write_wav(audio, rate, sound)
-            command += ["-i", str(sound), "-c:a", "aac", "-b:a", "192k"]
-        _encode(command + _settings(path), frames)
+            sound = audio if isinstance(audio, str) else str(Path(folder) / "sound.wav")
+            if not isinstance(audio, str):
+                write_wav(audio, rate, Path(sound))
+            command += ["-i", f"file:{sound}", "-c:a", "aac", "-b:a", "192k"]
+        _encode(command + _settings(path), itertools.chain([first], coming))
 
 
 def _settings(path: str) -> List[str]:
@@ -55,7 +60,7 @@ def _settings(path: str) -> List[str]:
     ]  # fmt: skip
 
 
-def _encode(command: List[str], frames: Any) -> None:
+def _encode(command: List[str], frames: Iterable[Any]) -> None:
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=said)
         assert process.stdin is not None
@@ -65,6 +70,10 @@ def _encode(command: List[str], frames: Any) -> None:
             process.stdin.close()
         except BrokenPipeError:
             pass  # it says why it ended
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         if process.wait() != 0:
             said.seek(0)
             text = said.read().decode(errors="replace").strip().splitlines()[-1:] or [""]
