@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch.nn.functional as F
-from live_avatar.norms import RMSNorm
 from torch import Tensor, nn
+
+from live_avatar.norms import RMSNorm
 
 
 class KeyValue(NamedTuple):

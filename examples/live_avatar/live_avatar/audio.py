@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from live_avatar.attention import Attention, KeyValue, attend
 from live_avatar.norms import modulated
 from live_avatar.sizes import Sizes
-from torch import Tensor, nn
 
 ADALN_EPS = 1e-5
 ENCODER_EPS = 1e-6

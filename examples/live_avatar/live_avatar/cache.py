@@ -19,9 +19,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
+
 from live_avatar.attention import KeyValue, attend
 from live_avatar.rope import Rotation, rotate
-from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ anew each time.
 from __future__ import annotations
 
 import torch
+
 from live_avatar.audio import listen
 from live_avatar.dit import AvatarTransformer
 

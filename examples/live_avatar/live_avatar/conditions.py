@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from live_avatar.rope import Rotary, Rotation, joined
 from live_avatar.sizes import Grid
-from torch import Tensor, nn
 
 REFERENCE_FRAME = 30
 """Where the reference stands in time at the start: ahead of all that is made."""

@@ -12,6 +12,8 @@ from typing import Callable, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
 from live_avatar.attention import Attention, KeyValue, attend
 from live_avatar.audio import AudioInjector, CausalAudioEncoder, Heard
 from live_avatar.conditions import FramePacker, tokens_of
@@ -19,7 +21,6 @@ from live_avatar.norms import modulated
 from live_avatar.rope import Rotation, rotate
 from live_avatar.sizes import Sizes
 from live_avatar.streaming import StreamedLayers
-from torch import Tensor, nn
 
 FLOAT32_PARTS = ("time_embedding", "time_projection", "casual_audio_encoder", "head")
 """Small networks that compute in float32 whatever the checkpoint's dtype, as in training."""

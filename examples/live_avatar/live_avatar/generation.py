@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Callable, NamedTuple
 
 import torch
+from torch import Tensor
+
 from live_avatar.attention import KeyValue, attend
 from live_avatar.audio import Heard
 from live_avatar.cache import Caches, CacheSizes, Place, place_of
@@ -23,7 +25,6 @@ from live_avatar.rope import Rotary, Rotation, rotate
 from live_avatar.schedule import euler, sigmas, timesteps
 from live_avatar.sizes import Grid
 from live_avatar.timeline import BLOCK_LATENTS, CLIP_BLOCKS, ClipNoise
-from torch import Tensor
 
 STEPS = 4
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Callable
 
 import torch
-from live_avatar.cache import Place
 from torch import Tensor
 from torch.utils._pytree import tree_map
+
+from live_avatar.cache import Place
 
 Velocity = Callable[[int, Place, Tensor, Any], Tensor]
 

@@ -13,12 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+
 from live_avatar.dit import FLOAT32_PARTS, AvatarTransformer
 from live_avatar.fp8 import Float8Linear, use_float8
 from live_avatar.lora import ALPHA, Lora
 from live_avatar.sizes import Sizes
-from safetensors import safe_open
-from torch import Tensor, nn
 
 INDEX = "diffusion_pytorch_model.safetensors.index.json"
 

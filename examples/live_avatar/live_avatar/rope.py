@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from live_avatar.sizes import Grid
 from torch import Tensor
+
+from live_avatar.sizes import Grid
 
 BASE = 10000.0
 

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor
+
 from live_avatar.compiled import compile_parts
 from live_avatar.dit import AvatarTransformer
 from live_avatar.generation import STEPS, Conditions, generate
@@ -24,8 +27,6 @@ from live_avatar.speech import Speech
 from live_avatar.text import Prompts, TextEncoder, encode_prompt, load_text_encoder
 from live_avatar.timeline import BLOCK_FRAMES, DROPPED_FRAMES, FPS, audio_blocks, blocks_for
 from live_avatar.vae import VideoAutoencoder, VideoDecoding, load_vae
-from PIL import Image
-from torch import Tensor
 
 MOTION_FRAMES = 73
 """Frames before the first that the model sees: the portrait, standing still."""

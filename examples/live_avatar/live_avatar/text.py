@@ -10,9 +10,10 @@ from pathlib import Path
 import ftfy
 import torch
 import torch.nn.functional as F
-from live_avatar.pickles import Tensors, load_pickled
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+
+from live_avatar.pickles import Tensors, load_pickled
 
 LONGEST = 512
 """Tokens of a prompt, its end included; what is longer is cut."""

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+
 from live_avatar.pickles import Tensors, load_pickled
 from live_avatar.vae_layers import CausalConv, Decoder, Encoder, Past
-from torch import Tensor, nn
 
 MEAN = (
     -0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508,
