@@ -21,13 +21,9 @@ demo: $(VENV)/ready
 	$(VENV)/bin/cvl demo --output "$(OUTPUT)" --overwrite \
 	  $(if $(TEXT),--text "$(TEXT)") $(if $(IMAGE),--image "$(IMAGE)")
 
-test faults: $(VENV)/ready-test
+test test-examples faults: $(VENV)/ready-test
 	$(RUN) -m tests.support.prepare
 	$(RUN) -m tests.support.sessions $@
-
-test-examples: $(VENV)/ready-test
-	$(RUN) -m tests.support.prepare
-	$(RUN) -m pytest tests/examples
 
 check: $(VENV)/ready-test
 	$(VENV)/bin/ruff check .

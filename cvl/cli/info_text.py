@@ -21,7 +21,7 @@ def info_text(info: Info) -> str:
     """Everything of an example, section by section; empty sections are left out."""
     sections: list[tuple[str, list[Row]]] = [
         ("", list(_head(info))),
-        ("inputs", [(f"--{name.replace('_', '-')}", _input(s)) for name, s in info.inputs.items()]),
+        ("inputs", [(_option(name), _input(s)) for name, s in info.inputs.items()]),
         ("outputs", [(name, _output(spec)) for name, spec in info.outputs.items()]),
         ("steps", [(s.name, _step(s)) for s in info.steps]),
     ]
@@ -169,6 +169,10 @@ def _license(license: ModelLicense) -> str:
     return f"{license.weights}, {use_of(license.commercial)}"
 
 
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _weights_name(weights: Weights) -> str:
     return weights.repo or weights.to or weights.url.rpartition("/")[2]
 
@@ -179,4 +183,5 @@ def _weights(weights: Weights) -> str:
     parts.append(weights.format)
     parts.append(f"revision {weights.revision}" if weights.repo else weights.url)
     parts += ["gated"] if weights.gated else []
+    parts += [f"only with {_option(name)} {value}" for name, value in weights.when.items()]
     return ", ".join(parts)

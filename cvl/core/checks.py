@@ -113,6 +113,10 @@ def _check_weights(
 ) -> None:
     if bool(weights.repo) == bool(weights.url):
         raise document.error(at, "weights need either repo or url")
+    for name, value in weights.when.items():
+        spec = manifest.inputs.get(name)
+        if spec is None or value not in (spec.choices or ()):
+            raise document.error((*at, "when", name), f"no input {name!r} has the choice {value!r}")
     if weights.url:
         if not (re.fullmatch(r"[0-9a-f]{64}", weights.sha256) and weights.size):
             raise document.error(at, "weights from a url need sha256 and size")

@@ -9,7 +9,7 @@ from typing import Any
 
 from cvl.core.manifest import License, ModelLicense, ModelManifest, Weights
 from cvl.core.references import parse_reference
-from cvl.core.weights import known_as, url_name
+from cvl.core.weights import is_asked_for, known_as, url_name
 
 UNKNOWN = "unknown"
 _USE = {
@@ -91,11 +91,12 @@ def _stated(manifest: ModelManifest) -> ModelLicense:
 def _part(
     manifest: ModelManifest, weights: Weights, values: Mapping[str, Any], own: Collection[str]
 ) -> Part | None:
-    """None for a repo that an input could name, and does not or not yet."""
+    """None for a repo that an input could name, and does not or not yet, and for weights that the
+    inputs do not ask for."""
     reference = parse_reference(weights.repo)
     field = reference[1] if reference else ""
     name = str(values.get(field) or "") if field else weights.repo or url_name(weights)
-    if not name:
+    if not name or not is_asked_for(weights, values):
         return None
     if name in own:
         return Part(None, f"--weights {name}")

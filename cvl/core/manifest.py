@@ -135,6 +135,8 @@ class Weights:
     to: str = ""
     format: Literal["safetensors", "pickle", "gguf", "onnx", "other"] = "safetensors"
     gated: bool = False
+    when: dict[str, str] = field(default_factory=dict)
+    """Needed only with these values of inputs that are choices: `{enhancer: gfpgan}`."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ class OffloadRung:
     vram_gb: float = 0
     exact: bool = True
     vram_gb_for: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What it needs with other values of an input than the default: `{size: {"384*256": 40}}`."""
+    """What it needs with other values of an input than the default: `{size: {"384*256": 40}}`; of a
+    boolean, `{graphs: {"True": 40}}`."""
 
 
 @dataclass(frozen=True)

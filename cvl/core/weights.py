@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 from cvl.core.manifest import Weights
 from cvl.core.pipeline_files import INDEX, is_pipeline, pipeline_files, variant_of
@@ -117,6 +118,11 @@ def content_identity(sha256: str) -> str:
 def url_name(weights: Weights) -> str:
     """File name under which a model finds weights from a URL."""
     return weights.to or weights.url.partition("?")[0].rpartition("/")[2]
+
+
+def is_asked_for(weights: Weights, values: Mapping[str, Any]) -> bool:
+    """Do inputs have the values with which these weights are needed?"""
+    return all(values.get(name) == value for name, value in weights.when.items())
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from cvl_inside import InputError, Predictor, run
 from cvl_inside.avatar import check_face, read_speech, write_track
 from cvl_inside.decoding import OutputError
 from cvl_inside.diffusion import open_picture, write_video
+from live_avatar.forcing import ForcedStudio
 from live_avatar.pictures import check_picture, filling, video_size
 from live_avatar.studio import Files, Plan, Setting, Studio, plan_for
 from live_avatar.timeline import BLOCK_FRAMES, FPS
@@ -26,7 +27,7 @@ DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
 class LiveAvatar(Predictor):
     """The networks are loaded with the first speech, after that was looked at."""
 
-    studio: Studio | None = None
+    studio: Studio | ForcedStudio | None = None
 
     def predict(self, ctx: Any, *, audio: str, image: str, **options: Any) -> dict[str, str]:
         speech = read_speech(audio, MOST_S)
@@ -41,7 +42,7 @@ class LiveAvatar(Predictor):
                 f" {options['num_clips']} says"
             )
         if self.studio is None:
-            self.studio = Studio(files(ctx), setting(ctx, options))
+            self.studio = studio(ctx, plan, options)
         film = self.studio.film(portrait, options["prompt"], speech.samples, plan, ctx.seed)
         with tempfile.TemporaryDirectory(dir=ctx.scratch) as folder:
             track = write_track(speech, plan.seconds, str(Path(folder) / "track.wav"))
@@ -101,6 +102,31 @@ def setting(ctx: Any, options: Mapping[str, Any]) -> Setting:
         compiled=options["compile"],
         graphs=options["graphs"],
     )
+
+
+def studio(ctx: Any, plan: Plan, options: Mapping[str, Any]) -> Studio | ForcedStudio:
+    """On one GPU, or on one for each step and one more. Raises InputError."""
+    wanted = setting(ctx, options)
+    if not options["forcing"]:
+        return Studio(files(ctx), wanted)
+    devices = forced_devices(ctx, plan.steps, options)
+    return ForcedStudio(files(ctx), wanted, devices)
+
+
+def forced_devices(ctx: Any, steps: int, options: Mapping[str, Any]) -> list[str]:
+    """Raises InputError where there are too few, or what was asked for does not go together."""
+    if ctx.offload == "group" or options["graphs"]:
+        raise InputError(
+            "--forcing goes together with neither --offload group nor --graphs",
+            "give --offload none, or fp8 where GPUs have less than 51 GB; leave --graphs out",
+        )
+    here = torch.cuda.device_count() if ctx.device == "cuda" else 0
+    if here <= steps:
+        raise InputError(
+            f"--forcing takes {steps + 1} GPUs, one for each step and one to decode; {here} given",
+            f"give --gpus {steps + 1}, or leave --forcing out",
+        )
+    return [f"cuda:{number}" for number in range(steps + 1)]
 
 
 def told(ctx: Any, film: Iterable[Any], plan: Plan) -> Iterator[Any]:

@@ -20,7 +20,8 @@ license:
 source: {repo: "https://github.com/a/b", paper: "https://arxiv.org/abs/1"}
 weights:
   - {repo: a/b, size_gb: 49, gated: true}
-  - {url: "https://x/y.pth", sha256: "%s", size: 348632874, to: y.pth, format: pickle}
+  - {url: "https://x/y.pth", sha256: "%s", size: 348632874, to: y.pth, format: pickle,
+     when: {mode: b}}
 resources:
   {gpu: required, gpus: 2, vram_gb: 80, ram_gb: 64, disk_gb: 60, min_compute_capability: "8.0"}
 offload:
@@ -53,7 +54,7 @@ def test_shows_everything(bare: Run, full: Path) -> None:
         "fp8", "61 GB, changes the result", "49 GB, safetensors, revision main, gated",
         "code MIT, weights OpenRAIL", "BSD-3, commercial use allowed",
         "CC-BY-NC-4.0, no commercial use",
-        "349 MB, pickle", "KEY", "used while it predicts",
+        "349 MB, pickle", "only with --mode b", "KEY", "used while it predicts",
     ):  # fmt: skip
         assert wanted in text, wanted
 

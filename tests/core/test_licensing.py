@@ -80,6 +80,13 @@ def test_weights_of_which_a_manifest_says_nothing_are_not_told_as_none() -> None
     assert terms_of(replace(model, weights=())) == Terms("BSD", "none", commercial=False)
 
 
+def test_weights_that_the_inputs_do_not_ask_for_count_for_nothing() -> None:
+    model = manifest(weights=(Weights(repo="${inputs.model}", when={"refiner": "yes"}),))
+    paid = {"model": "ali-vilab/text-to-video-ms-1.7b"}
+    assert terms_of(model, parts_of(model, paid)).weights == "MIT"
+    assert terms_of(model, parts_of(model, {**paid, "refiner": "yes"})).weights == PAID.weights
+
+
 def test_the_table_allows_what_the_default_does_not() -> None:
     model = manifest(commercial=False)
     free = terms_of(model, parts_of(model, {"model": "org/free"}))

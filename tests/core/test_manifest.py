@@ -150,6 +150,13 @@ def test_a_huge_file_is_refused_before_it_is_parsed() -> None:
         ("license:", "weights: [{files: [a]}]\nlicense:", 3, "either repo or url"),
         ("Apache-2.0}", "MIT, models: {wan: {weights: MIT}}}", 3, "'wan' is no repo"),
         ("license:", "weights: [{url: 'https://a'}]\nlicense:", 3, "sha256 and size"),
+        (
+            "license:",
+            "weights: [{repo: a/b, when: {txet: hi}}]\nlicense:",
+            3,
+            "no input 'txet' has",
+        ),
+        ("license:", "weights: [{repo: a/b, when: {text: hi}}]\nlicense:", 3, "the choice 'hi'"),
         ("license:", "resources: {gpu: required, gpus: 0}\nlicense:", 3, "fewer than one"),
     ],
 )

@@ -57,12 +57,13 @@ def test_an_unknown_mode_names_the_nearest() -> None:
 
 
 def test_other_values_of_an_input_need_other_memory() -> None:
-    small = {"size": {"384*256": 40.0}, "frames": {"200": 50.0}}
+    small = {"size": {"384*256": 40.0}, "frames": {"200": 50.0}, "forcing": {"True": 35.0}}
     ladder = (OffloadRung("none", 96), OffloadRung("fp8", 61, exact=False, vram_gb_for=small))
     for values, needed in (
         ({"size": "384*256", "frames": 81}, 40),
         ({"size": "384*256", "frames": 200}, 50),
-        ({"size": "704*384", "frames": 81}, 61),
+        ({"size": "704*384", "frames": 81, "forcing": False}, 61),
+        ({"size": "704*384", "frames": 81, "forcing": True}, 35),
     ):
         fitting = for_values(ladder, values)
         assert choose(fitting, None, needed).mode == "fp8"

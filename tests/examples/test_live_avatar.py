@@ -84,3 +84,18 @@ def test_a_text_is_spoken_by_a_picture_and_finished_in_three_containers(
     assert found.audio and found.frames > 12
     licences = json.loads(models("inspect", "film.mp4", "--json").stdout)["data"]
     assert "Wan-AI/Wan2.2-S2V-14B" in json.dumps(licences)
+
+
+def test_a_portrait_that_was_only_described_is_drawn_and_speaks(
+    models: Models, examples: str, tmp_path: Path
+) -> None:
+    """By `image`; of a small model's picture nobody finds the face."""
+    tone = sound(tmp_path, "tone.wav", "sine=frequency=300:duration=0.5")
+    words = [word.replace("--", "--talk.") if word in OF_TALK else word for word in SMALL[2:]]
+    drawn = ("--describe", "an old sailor", "--picture.size", "128x128", "--picture.steps", "1")
+    asked = ("--audio", tone, "--avatar", "live_avatar", "--talk.face", "any", *drawn, *words)
+    roots = f"{examples}{os.pathsep}{EXAMPLES}"
+    data = models.run("avatar_video", *asked, "-o", "film.mp4", CVL_EXAMPLES=roots)
+    assert set(data["steps"]) == {"picture", "talk", "final"}
+    found = probe(tmp_path / "film.mp4")
+    assert (found.fps, found.frames, found.audio) == (25, 13, True)

@@ -49,7 +49,8 @@ def test_all_examples_with_torch_begin_with_the_same_layers() -> None:
     """Byte for byte, so that an engine has them once."""
     folders = sorted(path.parent for path in EXAMPLES.glob("*/torch.lock"))
     diffusers = ["image", "image_to_video", "svd", "text_to_video"]
-    assert [folder.name for folder in folders] == sorted([*diffusers, "live_avatar", "wan_s2v"])
+    avatars = ["live_avatar", "sadtalker", "wan_s2v"]
+    assert [folder.name for folder in folders] == sorted([*diffusers, *avatars])
     assert len({(folder / "torch.lock").read_bytes() for folder in folders}) == 1
     assert len({(EXAMPLES / name / "models.lock").read_bytes() for name in diffusers}) == 1
     dockerfiles = [(folder / "Dockerfile").read_text() for folder in folders]

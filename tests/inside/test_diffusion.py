@@ -92,6 +92,20 @@ def test_a_picture_is_upright_opaque_and_cut_to_its_middle(tmp_path: Path) -> No
         open_picture(str(tmp_path / "none.png"))
 
 
+def test_a_picture_of_16_bits_keeps_its_upper_8_and_a_colour_may_be_transparent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = np.array([[0, 255, 256, 0x8000, 0xFFFF]], np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    opened = open_picture(str(tmp_path / "deep.png"))
+    assert np.asarray(opened)[0, :, 0].tolist() == [0, 0, 1, 128, 255]
+    Image.new("RGB", (4, 4), (9, 8, 7)).save(tmp_path / "key.png", transparency=(9, 8, 7))
+    assert open_picture(str(tmp_path / "key.png")).getpixel((0, 0)) == (255, 255, 255)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1)
+    with pytest.raises(InputError, match="cannot be read"):
+        open_picture(str(tmp_path / "key.png"))
+
+
 def test_the_size_of_a_video_follows_its_picture() -> None:
     width, height = sized_like(Image.new("RGB", (900, 1600)), (832, 480))
     assert abs(width * height - 832 * 480) < 2000 and abs(height / width - 16 / 9) < 0.01

@@ -1,8 +1,8 @@
-"""Run the tests in sessions side by side: `python -m tests.support.sessions test|faults`.
+"""Tests in sessions side by side: `python -m tests.support.sessions test|test-examples|faults`.
 
-Tests with containers mostly wait. Those of tests/faults are in `faults` alone: as root in CI they
-get an engine of their own, because a leak check sees whatever else happens in an engine. The output
-of a session is shown when it is over, as a whole.
+Tests with containers mostly wait, so as root in CI two sessions of them run beside each other. Each
+has an engine to itself, because a leak check sees whatever else happens in one; elsewhere there is
+one engine. The output of a session is shown when it is over, as a whole.
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ from typing import BinaryIO
 from tests.support.engine import OWN
 from tests.support.packages import may_install
 
-EXAMPLES = "--ignore=tests/examples"
-"""Those have a target of their own: make test-examples."""
+EXAMPLES = "tests/examples"
+BUT_EXAMPLES = f"--ignore={EXAMPLES}"
 STATE = (
     "tests/store", "tests/machine", "tests/venv", "tests/cli/test_harmless_output.py",
     "tests/cli/test_homes.py",
 )  # fmt: skip
 NAMES = "tests/containers/test_hostile_names.py"
 """Of their kind, though no fault."""
+OFFLINE = tuple(
+    f"tests/containers/test_{name}.py"
+    for name in ("gpu", "hostile_outputs", "never_twice", "secrets", "shell", "variations")
+)
+"""About half of the time that containers take; they need no network."""
 HUB = "tests/hub"
 FULL = {"CVL_TEST_FULL": "1"}
 
@@ -42,20 +47,38 @@ class Session:
 
 
 def sessions(target: str) -> list[Session]:
-    """Those of `make test` or `make faults`."""
+    """Those of `make test`, `make test-examples` or `make faults`."""
     if target == "faults":
-        own = {OWN: "faults"} if may_install() else {}
         return [
-            Session("faults", ("tests/faults", NAMES), {**own, **FULL}),
+            Session("faults", ("tests/faults", NAMES), {**_own_engine(), **FULL}),
             Session("state", STATE, FULL),
             Session("hub", (HUB,), FULL),
         ]
-    containers = ("-m", "docker", "--ignore=tests/faults", f"--ignore={NAMES}", EXAMPLES)
+    if target == "test-examples":
+        return [
+            Session("in containers", ("-m", "docker", EXAMPLES)),
+            Session("without", ("-m", "not docker", EXAMPLES)),
+        ]
     return [
-        Session("with containers", containers),
-        Session("without containers", ("-m", "not docker", EXAMPLES, f"--ignore={HUB}")),
+        *_with_containers(),
+        Session("without containers", ("-m", "not docker", BUT_EXAMPLES, f"--ignore={HUB}")),
         Session("hub", (HUB,)),
     ]
+
+
+def _with_containers() -> list[Session]:
+    """Of `make test`: without those of tests/faults."""
+    some = ("-m", "docker", "--ignore=tests/faults", f"--ignore={NAMES}", BUT_EXAMPLES)
+    if not may_install():
+        return [Session("with containers", some)]
+    return [
+        Session("with containers", (*some, *(f"--ignore={file}" for file in OFFLINE))),
+        Session("with containers, offline", ("-m", "docker", *OFFLINE), _own_engine()),
+    ]
+
+
+def _own_engine() -> dict[str, str]:
+    return {OWN: "faults"} if may_install() else {}
 
 
 def run(chosen: list[Session]) -> int:

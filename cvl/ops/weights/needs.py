@@ -10,7 +10,7 @@ from cvl.core.manifest import ModelManifest, Weights
 from cvl.core.pipeline_files import WORD as PIPELINE
 from cvl.core.pipeline_files import is_pipeline, variant_of
 from cvl.core.references import parse_reference
-from cvl.core.weights import REPO, known_as, url_name
+from cvl.core.weights import REPO, is_asked_for, known_as, url_name
 from cvl.errors import InputError
 
 
@@ -51,11 +51,7 @@ Need = RepoNeed | UrlNeed
 def needs_of(manifest: ModelManifest, values: Mapping[str, Any]) -> list[Need]:
     """The weights of a model with these inputs; those that an input names which is not known yet
     are left out. InputError when it names no repo."""
-    return [
-        _need(weights, values)
-        for weights in manifest.weights
-        if weights.url or _repo(weights, values)
-    ]
+    return [_need(weights, values) for weights in manifest.weights if _is_needed(weights, values)]
 
 
 def declared(manifest: ModelManifest) -> list[tuple[Weights, Need]]:
@@ -65,8 +61,12 @@ def declared(manifest: ModelManifest) -> list[tuple[Weights, Need]]:
     return [
         (weights, _need(weights, values))
         for weights in manifest.weights
-        if weights.url or _repo(weights, values)
+        if _is_needed(weights, values)
     ]
+
+
+def _is_needed(weights: Weights, values: Mapping[str, Any]) -> bool:
+    return is_asked_for(weights, values) and bool(weights.url or _repo(weights, values))
 
 
 def _need(weights: Weights, values: Mapping[str, Any]) -> Need:

@@ -12,6 +12,9 @@ Two steps share them, in one tensor of slots
 and each ring fills from the conditions outwards. What a step sees is therefore always one slice:
 attention reads it in place, and nothing is concatenated (which would copy 12 GB per step at
 704x384). Attention does not mind the order, for positions are in the keys.
+
+Where several processes make the steps, each holds its own steps' rings and no others: they lie on
+the same side of the conditions, so that sums are rounded alike.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ from live_avatar.rope import Rotation, rotate
 
 @dataclass(frozen=True)
 class CacheSizes:
-    """What the caches are made for; all in tokens but `window`, which is in blocks."""
+    """What the caches are made for; all in tokens but `window`, which is in blocks. `steps` steps
+    have a ring here, from the step `first` on."""
 
     layers: int
     heads: int
@@ -37,6 +41,12 @@ class CacheSizes:
     motion: int
     window: int = 4
     steps: int = 4
+    first: int = 0
+
+    @property
+    def held(self) -> range:
+        """The steps that have a ring."""
+        return range(self.first, self.first + self.steps)
 
     @property
     def conditions(self) -> int:
@@ -47,6 +57,15 @@ class CacheSizes:
     def ring(self) -> int:
         """Slots of one step's ring."""
         return self.window * self.block
+
+    def before(self, pair: int) -> int:
+        """Slots ahead of the conditions: the ring of the even step, where that is held."""
+        return self.ring if 2 * pair in self.held else 0
+
+    def slots(self, pair: int) -> int:
+        """Those of the rings that a pair of steps has here, and of the conditions."""
+        rings = sum(step in self.held for step in (2 * pair, 2 * pair + 1))
+        return rings * self.ring + self.conditions
 
 
 @dataclass(frozen=True)
@@ -61,9 +80,10 @@ def place_of(step: int, block: int, sizes: CacheSizes) -> Place:
     """The slots of a block in a step's ring, and those of everything it looks at."""
     turn, held = block % sizes.window, min(block + 1, sizes.window)
     if step % 2:
-        first = sizes.ring + sizes.conditions
+        before = sizes.before(step // 2)
+        first = before + sizes.conditions
         start = first + turn * sizes.block
-        see = slice(sizes.ring, first + held * sizes.block)
+        see = slice(before, first + held * sizes.block)
     else:
         start = (sizes.window - 1 - turn) * sizes.block
         see = slice((sizes.window - held) * sizes.block, sizes.ring + sizes.conditions)
@@ -71,10 +91,10 @@ def place_of(step: int, block: int, sizes: CacheSizes) -> Place:
 
 
 class Caches:
-    """The slots of all steps, and the reference's keys before they are turned.
+    """The slots of the steps that are held, and the reference's keys before they are turned.
 
-    Bytes: layers * 2 * dim * (steps * ring + steps / 2 * conditions) * itemsize, and the
-    reference's keys: 46 GB in bfloat16 at 704x384 and four steps.
+    Bytes: layers * 2 * dim * (steps * ring + pairs of steps * conditions) * itemsize, and the
+    reference's keys: in bfloat16 at 704x384 46 GB for four steps, 13 GB for one.
     """
 
     def __init__(
@@ -82,11 +102,14 @@ class Caches:
     ) -> None:
         self.sizes = sizes
         head = (sizes.heads, sizes.head_dim)
-        pairs = [min(2, sizes.steps - first) for first in range(0, sizes.steps, 2)]
-        self._slots = [
-            KeyValue(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)))
-            for shape in ((sizes.layers, p * sizes.ring + sizes.conditions, *head) for p in pairs)
-        ]
+        shapes = {
+            pair: (sizes.layers, sizes.slots(pair), *head)
+            for pair in sorted({step // 2 for step in sizes.held})
+        }
+        self._slots = {
+            pair: KeyValue(*(torch.zeros(shape, dtype=dtype, device=device) for _ in range(2)))
+            for pair, shape in shapes.items()
+        }
         # Upright: at no position in time yet. The motion frames' keys never turn again.
         self._upright = torch.zeros(
             (sizes.layers, sizes.reference, *head), dtype=dtype, device=device
@@ -95,7 +118,7 @@ class Caches:
     @property
     def nbytes(self) -> int:
         """Memory held."""
-        held = [self._upright, *(t for pair in self._slots for t in pair)]
+        held = [self._upright, *(t for pair in self._slots.values() for t in pair)]
         return sum(t.numel() * t.element_size() for t in held)
 
     def hold_conditions(
@@ -107,21 +130,25 @@ class Caches:
         """
         turned = KeyValue(rotate(upright.key, rotation), upright.value)
         self._upright[layer] = upright.key[0, : self.sizes.reference]
-        slots = slice(self.sizes.ring, self.sizes.ring + self.sizes.conditions)
-        for pair in self._slots:
+        for number, pair in self._slots.items():
+            slots = self._fixed(number, self.sizes.conditions)
             pair.key[layer, slots], pair.value[layer, slots] = turned.key[0], turned.value[0]
         return attend(query, turned)
 
     def turn_reference(self, rotation: Rotation) -> None:
         """Put the reference picture at another position in time, in all layers."""
-        slots = slice(self.sizes.ring, self.sizes.ring + self.sizes.reference)
         for layer, upright in enumerate(self._upright):
             turned = rotate(upright, rotation)
-            for pair in self._slots:
-                pair.key[layer, slots] = turned
+            for number, pair in self._slots.items():
+                pair.key[layer, self._fixed(number, self.sizes.reference)] = turned
 
     def remember(self, step: int, place: Place, layer: int, new: KeyValue) -> KeyValue:
         """Keep a block's turned keys and values; give all that the block may see."""
         pair = self._slots[step // 2]
         pair.key[layer, place.write], pair.value[layer, place.write] = new.key[0], new.value[0]
         return KeyValue(*(t[layer : layer + 1, place.see] for t in pair))
+
+    def _fixed(self, pair: int, count: int) -> slice:
+        """The first `count` slots of the conditions."""
+        start = self.sizes.before(pair)
+        return slice(start, start + count)

@@ -60,6 +60,7 @@ class BlockMaker:
     """Makes one block after the other; holds the caches, and knows no more of the past.
 
     `graphs` replays each step as a CUDA graph, from the block on at which nothing changes any more.
+    `part`: only these of the steps are made here, and have caches here.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class BlockMaker:
         steps: int = STEPS,
         graphs: bool = False,
         clip_blocks: int = CLIP_BLOCKS,
+        part: range | None = None,
     ) -> None:
         self._model = model
+        self._part = range(steps) if part is None else part
         self._rotary = Rotary(model.sizes.head_dim, grid, model.device)
         self._sizes = CacheSizes(
             layers=model.sizes.layers,
@@ -80,12 +83,14 @@ class BlockMaker:
             reference=grid.frame_tokens,
             motion=motion_tokens(grid),
             window=clip_blocks,
-            steps=steps,
+            steps=len(self._part),
+            first=self._part.start,
         )
         self.caches = Caches(self._sizes, model.dtype, model.device)
         self._levels = sigmas(steps).to(model.device)
         with torch.no_grad():
-            self._moments = [model.moment(t) for t in timesteps(steps).tolist()]
+            times = timesteps(steps).tolist()
+            self._moments = {step: model.moment(times[step]) for step in self._part}
             self._clean = model.moment(0.0)
         self._text: list[KeyValue] = []
         self._graphs = Graphs(self._velocity) if graphs else None
@@ -117,7 +122,7 @@ class BlockMaker:
         """The latents of a block: [channels, 3, height, width], like `noise` and `pose`.
 
         Blocks must come in order. `audio` is [states, 12, channels]; `distance` is how far ahead
-        the reference stands.
+        the reference stands. Where earlier steps are made elsewhere, `noise` is what they left.
         """
         first = block * BLOCK_LATENTS
         inputs = BlockInputs(
@@ -129,7 +134,7 @@ class BlockMaker:
         replayed = self._graphs is not None and block >= self._sizes.window
         velocity = self._graphs if replayed else self._velocity
         latents = self._moved(noise)
-        for step in range(self._sizes.steps):
+        for step in self._part:
             place = place_of(step, block, self._sizes)
             moving = velocity(step, place, latents, inputs)
             latents = euler(latents, moving, self._levels[step], self._levels[step + 1])
@@ -161,6 +166,7 @@ def generate(
     adaptive_sink: bool = False,
     graphs: bool = False,
     clip_blocks: int = CLIP_BLOCKS,
+    part: range | None = None,
 ) -> Iterator[Tensor]:
     """The latents [channels, 3, height, width] of each block, for as long as there is audio.
 
@@ -169,13 +175,18 @@ def generate(
     and none where they are not given. `adaptive_sink` puts the first frame that was made in the
     reference's place after the first clip, which keeps long videos nearer to themselves.
     `clip_blocks` is how many blocks attention looks back on, the block itself among them.
+    `part`: only these steps are made here; `noise` then gives what the ones before them left, and
+    what is yielded is for those that follow. Raises ValueError for a part with an adaptive sink,
+    which is what the last step made.
     """
+    if part is not None and adaptive_sink:
+        raise ValueError("an adaptive sink needs all steps in one place")
     grid = conditions.grid
     shape = (model.sizes.latent_channels, clip_blocks * BLOCK_LATENTS, grid.height, grid.width)
     noise = noise or ClipNoise(seed, shape)
     distance = iter(distances if distances is not None else Distances(seed))
     pose = iter(poses if poses is not None else ())
-    maker = BlockMaker(model, grid, steps, graphs, clip_blocks)
+    maker = BlockMaker(model, grid, steps, graphs, clip_blocks, part)
     maker.start(conditions)
     made_first = conditions.reference
     for block, heard in enumerate(audio):

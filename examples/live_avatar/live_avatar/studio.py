@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +84,17 @@ def plan_for(seconds: float, infer_frames: int, num_clips: int, steps: int) -> P
     return Plan(min(math.ceil(round(seconds * FPS, 3)), most), infer_frames // BLOCK_FRAMES, steps)
 
 
+def ready_transformer(files: Files, setting: Setting) -> AvatarTransformer:
+    """The network that makes latents, as it will compute. Raises CheckpointError."""
+    transformer = load_transformer(
+        files.base, files.lora, dtype=setting.dtype, device=setting.device,
+        float8=setting.float8, streamed=setting.streamed,
+    )  # fmt: skip
+    if setting.compiled:
+        compile_parts(transformer)
+    return transformer
+
+
 class Studio:
     """Networks are loaded when they are first needed."""
 
@@ -102,16 +113,29 @@ class Studio:
     ) -> Iterator[np.ndarray]:
         """Frames of each block, uint8 [frames, rows, columns, 3], as soon as they are made; of
         speech at 16 kHz, float32 [samples]. Raises FloatingPointError."""
+        conditions, heard = self.prepared(portrait, prompt, samples, plan)
+        if self._transformer is None:
+            self._transformer = ready_transformer(self._files, self._setting)
+        blocks = generate(
+            self._transformer, conditions, audio_blocks(heard), seed=seed, steps=plan.steps,
+            clip_blocks=plan.clip_blocks, graphs=self._setting.graphs,
+        )  # fmt: skip
+        yield from self.developed(conditions, blocks, plan)
+
+    def prepared(
+        self, portrait: Image.Image, prompt: str, samples: np.ndarray, plan: Plan
+    ) -> tuple[Conditions, Tensor]:
+        """What a film is made from, and its sound [states, frames, channels] on the CPU."""
         text, heard = self._read(prompt), self._hear(samples, plan)
-        model = self._load_transformer()
-        conditions = self._look(portrait, text)
+        return self._look(portrait, text), heard
+
+    def developed(
+        self, conditions: Conditions, blocks: Iterable[Tensor], plan: Plan
+    ) -> Iterator[np.ndarray]:
+        """The frames of each block of latents, as `film` gives them. Raises FloatingPointError."""
         decoding = VideoDecoding(self._vae)
         decoding(conditions.motion[None, :, :PRIMING])
         left, skipped = plan.frames, DROPPED_FRAMES
-        blocks = generate(
-            model, conditions, audio_blocks(heard), seed=seed, steps=plan.steps,
-            clip_blocks=plan.clip_blocks, graphs=self._setting.graphs,
-        )  # fmt: skip
         for latents in blocks:
             if not torch.isfinite(latents).all():
                 raise FloatingPointError("the model gave numbers that are none (NaN)")
@@ -164,14 +188,3 @@ class Studio:
         return load_vae(
             self._files.base / VAE, dtype=setting.dtype, device=setting.device, channels_last=on_gpu
         )
-
-    def _load_transformer(self) -> AvatarTransformer:
-        if self._transformer is None:
-            setting = self._setting
-            self._transformer = load_transformer(
-                self._files.base, self._files.lora, dtype=setting.dtype, device=setting.device,
-                float8=setting.float8, streamed=setting.streamed,
-            )  # fmt: skip
-            if setting.compiled:
-                compile_parts(self._transformer)
-        return self._transformer

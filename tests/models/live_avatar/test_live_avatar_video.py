@@ -27,7 +27,7 @@ TONE = "sine=frequency=300:sample_rate=16000:duration=1.3"
 WISHES = {
     "image": str(EXAMPLE / "samples" / "portrait.jpg"), "prompt": "a person speaks",
     "size": "64*64", "sample_steps": 2, "infer_frames": 24, "num_clips": 100, "face": "checked",
-    "compile": False, "graphs": False,
+    "compile": False, "graphs": False, "forcing": False,
 }  # fmt: skip
 
 
@@ -134,6 +134,8 @@ REFUSED = {
     "a tiny picture": (TONE, "s.wav", {"image": "tiny", "face": "any"}, "too small"),
     "a long and thin one": (TONE, "s.wav", {"image": "long", "face": "any"}, "long and thin"),
     "half a block": (TONE, "s.wav", {"infer_frames": 40}, "multiple of 12"),
+    "too few GPUs": (TONE, "s.wav", {"forcing": True}, "--forcing takes 3 GPUs, .*; 0 given"),
+    "forced layers that move": (TONE, "s.wav", {"forcing": True, "offload": "group"}, "neither"),
 }
 
 

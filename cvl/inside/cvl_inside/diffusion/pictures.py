@@ -11,19 +11,31 @@ SIDES = ("width", "height")
 
 
 def open_picture(path: str) -> Any:
-    """Pillow image in RGB, upright as its EXIF says; what is transparent becomes white."""
+    """Pillow image in RGB, upright as its EXIF says; what is transparent becomes white, and of 16
+    bits the upper 8 are kept."""
     from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as opened:
             image = ImageOps.exif_transpose(opened)
-            if image.mode in ("RGBA", "LA", "PA", "P"):
+            if image.mode.startswith("I"):
+                image = _eight_bits(image)
+            if image.mode in ("RGBA", "LA", "PA", "P") or "transparency" in image.info:
                 image = image.convert("RGBA")
                 white = Image.new("RGBA", image.size, "white")
                 image = Image.alpha_composite(white, image)
             return image.convert("RGB")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"the picture cannot be read: {error}") from None
+
+
+def _eight_bits(image: Any) -> Any:
+    """Pillow itself would make white of all that is above 255."""
+    import numpy as np
+    from PIL import Image
+
+    deep = np.asarray(image).astype(np.int64) >> 8
+    return Image.fromarray(deep.clip(0, 255).astype(np.uint8))
 
 
 def covering(image: Any, width: Optional[int], height: Optional[int]) -> Any:

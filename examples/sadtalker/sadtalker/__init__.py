@@ -1,0 +1,1 @@
+"""A still portrait that speaks, with the official weights of SadTalker."""

@@ -1,0 +1,45 @@
+"""Which weights a step needs follows from its inputs."""
+
+from __future__ import annotations
+
+import pytest
+
+from cvl.core.manifest import ModelManifest
+from cvl.ops.weights.needs import UrlNeed, declared, needs_of
+from tests.support import manifests
+
+SHA = "0" * 64
+WEIGHTS = f"""\
+weights:
+  - {{repo: org/base}}
+  - {{repo: org/fine, when: {{quality: fine}}}}
+  - {{url: "https://x/sharp.pth", sha256: "{SHA}", size: 9, when: {{quality: fine, edges: sharp}}}}
+"""
+CHOICES = """\
+  quality: {type: choice, choices: [plain, fine], default: plain}
+  edges: {type: choice, choices: [soft, sharp], default: sharp}
+"""
+
+
+def model() -> ModelManifest:
+    text = manifests.MODEL.replace("inputs:\n", f"{WEIGHTS}inputs:\n{CHOICES}")
+    return manifests.model(text, "echo")
+
+
+@pytest.mark.parametrize(
+    ("quality", "edges", "needed"),
+    [
+        ("plain", "sharp", ["org/base"]),
+        ("fine", "soft", ["org/base", "org/fine"]),
+        ("fine", "sharp", ["org/base", "org/fine", "sharp.pth"]),
+    ],
+)
+def test_some_weights_are_needed_only_with_what_was_chosen(
+    quality: str, edges: str, needed: list[str]
+) -> None:
+    needs = needs_of(model(), {"quality": quality, "edges": edges})
+    assert [need.name if isinstance(need, UrlNeed) else need.repo for need in needs] == needed
+
+
+def test_those_of_other_choices_are_not_what_an_example_comes_with() -> None:
+    assert [weights.repo for weights, _ in declared(model())] == ["org/base"]
