@@ -178,7 +178,9 @@ def open_folder() -> Path:
         if not os.path.lexists(folder):
             _make_folder(folder)
         status = folder.lstat()
-        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
+        shared = status.st_mode & SHARED_FOLDER == SHARED_FOLDER
+        # Root may put its own in the place of an empty one that we have just made.
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not shared:
             folder.chmod(SHARED_FOLDER)
             status = folder.lstat()
     except OSError as error:

@@ -82,8 +82,8 @@ def test_a_text_is_spoken_by_a_picture_and_finished_in_three_containers(
     found = probe(tmp_path / "film.mp4")
     assert (found.fps, found.width, found.height) == (25, 64, 64)
     assert found.audio and found.frames > 12
-    licences = json.loads(models("inspect", "film.mp4", "--json").stdout)["data"]
-    assert "Wan-AI/Wan2.2-S2V-14B" in json.dumps(licences)
+    told = json.loads(models("inspect", "film.mp4", "--json").stdout)["data"]
+    assert BASE in json.dumps(told)
 
 
 def test_a_portrait_that_was_only_described_is_drawn_and_speaks(
