@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from cvl_inside import InputError, Predictor, run
-from cvl_inside.avatar import check_face, read_speech, write_track
+from cvl_inside.avatar import check_portrait, read_speech, write_track
 from cvl_inside.decoding import OutputError
 from cvl_inside.diffusion import open_picture, write_video
 from live_avatar.forcing import ForcedStudio
-from live_avatar.pictures import check_picture, filling, video_size
+from live_avatar.pictures import filling, video_size
 from live_avatar.studio import Files, Plan, Setting, Studio, plan_for
 from live_avatar.timeline import BLOCK_FRAMES, FPS
 from PIL import Image
@@ -32,8 +32,7 @@ class LiveAvatar(Predictor):
     def predict(self, ctx: Any, *, audio: str, image: str, **options: Any) -> dict[str, str]:
         speech = read_speech(audio, MOST_S)
         picture = open_picture(image)
-        if options["face"] == "checked":
-            check_face(ctx, picture)
+        check_portrait(ctx, picture, face=options["face"] == "checked", whole=True)
         portrait = sized(picture, options["size"])
         plan = planned(speech.seconds, options)
         if plan.seconds < speech.seconds - 1 / FPS:
@@ -54,12 +53,8 @@ class LiveAvatar(Predictor):
 
 
 def sized(picture: Image.Image, size: str) -> Image.Image:
-    """The middle of the picture, of as many pixels as `704*384` has. Raises InputError."""
+    """The middle of the picture, of as many pixels as `704*384` has."""
     width, height = map(int, re.split(r"[*xX]", size))
-    try:
-        check_picture(picture.width, picture.height)
-    except ValueError as error:
-        raise InputError(str(error), "give another picture, or another --size") from None
     return filling(picture, *video_size(picture.width, picture.height, width * height))
 
 

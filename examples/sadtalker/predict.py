@@ -14,7 +14,7 @@ os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 import numpy as np
 from cvl_inside import InputError, Predictor, run
-from cvl_inside.avatar import check_face, read_speech, write_track
+from cvl_inside.avatar import check_portrait, read_speech, write_track
 from cvl_inside.diffusion import open_picture, write_video
 from films import Film
 from PIL import Image
@@ -31,7 +31,6 @@ RESTORER, PARSER = "GFPGANv1.4.pth", "parsing_parsenet.pth"
 ENLARGER = "RealESRGAN_x2plus.pth"
 MAPPINGS = {False: "mapping_00229-model.pth.tar", True: "mapping_00109-model.pth.tar"}
 MOST_S = 7200.0
-SMALLEST_SIDE = 64
 NO_FACE = "use a picture with a larger face, or --preprocess resize if it is all face"
 REPORT_EVERY = 5  # frames between two lines of progress
 
@@ -98,14 +97,7 @@ def drawing_anew(ctx: Any, enhancer: str, background: str) -> tuple[str, ...]:
 def portrait(ctx: Any, path: str, checked: bool) -> np.ndarray:
     """(H, W, 3) red-green-blue bytes. Raises InputError."""
     picture = open_picture(path)
-    if min(picture.size) < SMALLEST_SIDE:
-        raise InputError(
-            f"the image is too small: {picture.width}x{picture.height} pixels",
-            f"use a picture of at least {SMALLEST_SIDE} pixels on each side",
-            "bad_image",
-        )
-    if checked:
-        check_face(ctx, picture)
+    check_portrait(ctx, picture, face=checked, whole=False)
     return np.array(picture)
 
 

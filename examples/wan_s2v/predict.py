@@ -8,7 +8,7 @@ from typing import Any
 
 import clips
 from cvl_inside import InputError, Predictor, run
-from cvl_inside.avatar import Speech, read_speech, write_track
+from cvl_inside.avatar import Speech, check_portrait, read_speech, write_track
 from cvl_inside.diffusion import covering, open_picture, write_video
 from pose import read_poses
 from shape import Size, parse_area, size_for
@@ -36,6 +36,7 @@ class WanS2V(Predictor):
         area = parse_area(options["size"])
         speech = read_speech(audio, MOST_S)
         picture = open_picture(image)
+        check_portrait(ctx, picture, face=options["face"] == "checked", whole=True)
         size = size_for(area, picture.width / picture.height)
         plan = clips.plan(
             speech.seconds, options["infer_frames"], options["num_clips"], options["start_from_ref"]

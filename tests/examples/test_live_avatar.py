@@ -60,16 +60,6 @@ def test_a_video_is_as_long_as_the_speech_and_a_seed_says_what_comes(
     assert difference.max() > 0.05
 
 
-def test_a_picture_without_a_face_is_refused(models: Models, examples: str, tmp_path: Path) -> None:
-    audio = sound(tmp_path, "tone.wav", "sine=duration=1")
-    picture = sound(tmp_path, "none.png", "color=olive:size=400x400", "-frames:v", "1")
-    words = ("run", "live_avatar", "predict", "--json", "--audio", audio, *SMALL)
-    result = models(*words, "--image", picture, CVL_EXAMPLES=examples)
-    error = json.loads(result.stdout)["error"]
-    assert result.returncode == 2 and "no face was found" in error["message"], error
-    assert "--face any" in error["hint"]
-
-
 def test_a_text_is_spoken_by_a_picture_and_finished_in_three_containers(
     models: Models, examples: str, tmp_path: Path
 ) -> None:

@@ -71,27 +71,6 @@ def test_exact_rungs_give_the_same_bytes_and_fp8_is_another_step(
     assert np.abs(pixels(tmp_path / "fp8.mp4") - pixels(tmp_path / "none.mp4")).mean() < 0.04
 
 
-REFUSED = {
-    "silence": ("anullsrc=r=16000:d=1", "s.wav", "silent"),
-    "a tenth of a second": ("sine=duration=0.1", "s.wav", "at least 0.25 s"),
-    "two hours": ("sine=sample_rate=8000:duration=7200", "s.flac", "lasts 7200"),
-    "a video without sound": ("testsrc=size=64x64:duration=1", "s.mp4", "is not audio"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_nobody_can_speak_is_refused(
-    name: str, models: Models, examples: str, tmp_path: Path
-) -> None:
-    source, file, told = REFUSED[name]
-    audio = sound(tmp_path, file, source)
-    words = ("run", "wan_s2v", "predict", "--json", "--audio", audio, *SMALL)
-    result = models(*words, CVL_EXAMPLES=examples)
-    error = json.loads(result.stdout)["error"]
-    assert result.returncode == 2 and told in error["message"], error
-    assert error["hint"]
-
-
 @pytest.mark.parametrize("avatar", ["wan_s2v", "live_avatar"])
 def test_where_there_is_no_gpu_that_is_said_and_the_portrait_takes_over_when_it_may(
     avatar: str, example_env: dict[str, str], tmp_path: Path

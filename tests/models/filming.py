@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import numpy as np
 from cvl_inside.events import Events
 from cvl_inside.predictor import Context
 from cvl_inside.runtime import Runtime
+from PIL import Image
 
 
 @dataclass
@@ -24,6 +27,7 @@ class Told(Context):
     dtype: str = "fp32"
     done: list[tuple[float, float]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         runtime = Runtime("cpu", self.dtype, self.offload, self.seed)
@@ -35,6 +39,9 @@ class Told(Context):
 
     def metric(self, name: str, value: float, unit: str = "") -> None:
         self.metrics[name] = value
+
+    def warning(self, message: str) -> None:
+        self.warnings.append(message)
 
 
 @dataclass(frozen=True)
@@ -66,3 +73,28 @@ def sound(path: Path, source: str, *options: str) -> Path:
     command = ["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, *options, str(path)]
     subprocess.run(command, check=True)
     return path
+
+
+def picture(folder: Path, kind: str, portrait: Path) -> str:
+    """A file of a kind that cannot speak; or, when it is a pair, of two who can."""
+    path = folder / f"{kind}.png"
+    with Image.open(portrait) as opened:
+        person = opened.convert("RGB")
+    if kind == "pair":
+        both = Image.new("RGB", (person.width * 2, person.height))
+        both.paste(person, (0, 0))
+        both.paste(person, (person.width, 0))
+        both.save(path)
+    elif kind == "huge":
+        person.save(path)
+        path.write_bytes(resized(path.read_bytes(), 20000, 20000))
+    else:
+        nobody = {"none": (400, 400), "tiny": (40, 40), "long": (9000, 70)}
+        Image.new("RGB", nobody[kind], "olive").save(path)
+    return str(path)
+
+
+def resized(png: bytes, width: int, height: int) -> bytes:
+    """Only its header says so: it is refused before there are so many pixels."""
+    header = png[12:16] + struct.pack(">II", width, height) + png[24:29]
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]

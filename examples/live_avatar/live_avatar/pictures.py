@@ -11,9 +11,6 @@ from PIL import Image
 from torch import Tensor
 
 SIDE = 64
-SMALLEST = 64
-LARGEST = 16384
-THINNEST = 4
 STEPS = 100
 """Scales that are tried between the largest and the smallest that can fit."""
 
@@ -32,18 +29,6 @@ SIZES = {
     "1280*704": 1280 * 704,
 }
 """Areas in pixels by the name they have for users: the sides follow the picture."""
-
-
-def check_picture(width: int, height: int) -> None:
-    """Raises ValueError, one sentence, for a picture that no video can be made of."""
-    if min(width, height) < SMALLEST:
-        raise ValueError(f"The picture is too small: {width}x{height}, at least {SMALLEST} each.")
-    if max(width, height) > LARGEST:
-        raise ValueError(f"The picture is too large: {width}x{height}, at most {LARGEST} each.")
-    if max(width, height) > THINNEST * min(width, height):
-        raise ValueError(
-            f"The picture is too long and thin: {width}x{height}, at most {THINNEST}:1."
-        )
 
 
 def video_size(width: int, height: int, area: int) -> tuple[int, int]:

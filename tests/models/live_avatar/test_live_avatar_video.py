@@ -20,12 +20,13 @@ sys.path[:0] = map(str, PLACES)
 import predict  # noqa: E402
 from checkpoints.families import build  # noqa: E402
 from cvl_inside import InputError  # noqa: E402
-from filming import Made, Told, made, sound  # noqa: E402
+from filming import Made, Told, made, picture, sound  # noqa: E402
 from PIL import Image  # noqa: E402
 
 TONE = "sine=frequency=300:sample_rate=16000:duration=1.3"
+PORTRAIT = EXAMPLE / "samples" / "portrait.jpg"
 WISHES = {
-    "image": str(EXAMPLE / "samples" / "portrait.jpg"), "prompt": "a person speaks",
+    "image": str(PORTRAIT), "prompt": "a person speaks",
     "size": "64*64", "sample_steps": 2, "infer_frames": 24, "num_clips": 100, "face": "checked",
     "compile": False, "graphs": False, "forcing": False,
 }  # fmt: skip
@@ -108,21 +109,12 @@ def filmed(room: Room, tone: Path, **wishes: Any) -> Generator[np.ndarray, None,
     """The frames of each block, as an encoder gets them."""
     room(tone)
     samples = predict.read_speech(str(tone), 10).samples
-    portrait = predict.sized(Image.open(WISHES["image"]).convert("RGB"), "64*64")
+    portrait = predict.sized(Image.open(PORTRAIT).convert("RGB"), "64*64")
     plan = predict.planned(1.3, {**WISHES, **wishes})
     film: Generator[np.ndarray, None, None] = room.predictors["none"].studio.film(  # type: ignore[type-arg]
         portrait, "a person", samples, plan, 1
     )
     return film
-
-
-def pictures(folder: Path) -> dict[str, str]:
-    """Pictures of which none can speak."""
-    portrait = Image.open(WISHES["image"]).convert("RGB")
-    Image.new("RGB", (400, 400), "olive").save(folder / "none.png")
-    portrait.resize((40, 40)).save(folder / "tiny.png")
-    Image.new("RGB", (9000, 64), "white").save(folder / "long.png")
-    return {name: str(folder / f"{name}.png") for name in ("none", "tiny", "long")}
 
 
 REFUSED = {
@@ -131,7 +123,8 @@ REFUSED = {
     "more than two hours": ("sine=sample_rate=8000:duration=7260", "s.flac", {}, "120 minutes"),
     "a video without sound": ("testsrc=size=64x64:duration=0.2", "s.mp4", {}, "no sound track"),
     "no face": (TONE, "s.wav", {"image": "none"}, "no face was found"),
-    "a tiny picture": (TONE, "s.wav", {"image": "tiny", "face": "any"}, "too small"),
+    "a tiny picture": (TONE, "s.wav", {"image": "tiny", "face": "any"}, "too small: 40x40"),
+    "a huge one": (TONE, "s.wav", {"image": "huge"}, "too large: more than 178956970"),
     "a long and thin one": (TONE, "s.wav", {"image": "long", "face": "any"}, "long and thin"),
     "half a block": (TONE, "s.wav", {"infer_frames": 40}, "multiple of 12"),
     "too few GPUs": (TONE, "s.wav", {"forcing": True}, "--forcing takes 3 GPUs, .*; 0 given"),
@@ -145,7 +138,7 @@ def test_what_cannot_be_shown_is_said_before_any_weights_are_loaded(
 ) -> None:
     source, file, wishes, told = REFUSED[name]
     if "image" in wishes:
-        wishes = {**wishes, "image": pictures(tmp_path)[wishes["image"]]}
+        wishes = {**wishes, "image": picture(tmp_path, wishes["image"], PORTRAIT)}
     empty = Room(tmp_path, {repo: str(tmp_path / "none") for repo in (predict.BASE, predict.LORA)})
     with pytest.raises(InputError, match=told) as caught:
         empty(sound(tmp_path / file, source), **wishes)
@@ -153,15 +146,7 @@ def test_what_cannot_be_shown_is_said_before_any_weights_are_loaded(
 
 
 def test_several_faces_are_told(room: Room, tone: Path, tmp_path: Path) -> None:
-    portrait = Image.open(WISHES["image"]).convert("RGB").resize((400, 500))
-    both = Image.new("RGB", (800, 500))
-    both.paste(portrait, (0, 0))
-    both.paste(portrait, (400, 0))
-    both.save(tmp_path / "both.png")
-    ctx = room.told()
-    warnings: list[str] = []
-    ctx.warning = warnings.append  # type: ignore[method-assign]
-    wishes = {**WISHES, "image": str(tmp_path / "both.png"), "num_clips": 1}
-    room.predictors.setdefault("none", predict.LiveAvatar()).predict(ctx, audio=str(tone), **wishes)
+    pair = picture(tmp_path, "pair", PORTRAIT)
+    warnings = room(tone, image=pair, num_clips=1).ctx.warnings
     assert any("2 faces were found" in told for told in warnings)
     assert any("0.8 s of 1.3 s are shown" in told for told in warnings)

@@ -38,6 +38,7 @@ def main() -> None:
     import golden_background
     import golden_chain
     import golden_enhancer
+    import golden_seams
 
     packages = {name: getattr(given, name) for name in PACKAGES}
     source = {"commit": upstream.COMMIT, "files": upstream.hashes(given.upstream, given.facexlib)}
@@ -47,6 +48,7 @@ def main() -> None:
         "frames": golden_chain.frames,
         "enhancer": golden_enhancer.enhancer(given.gfpgan, given.facexlib),
         "background": golden_background.background(packages),
+        "seams": golden_seams.pasted(given.upstream),
     }  # fmt: skip
     given.output.mkdir(parents=True, exist_ok=True)
     for name, make in makers.items():

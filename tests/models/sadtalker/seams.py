@@ -1,24 +1,18 @@
-"""Pastes rendered parts back into portraits, as we do and as upstream does, and looks at the seams.
-
-    python seams.py --upstream SADTALKER --facexlib FACEXLIB --output sheet.png PORTRAIT...
+"""Portraits with a rendered part pasted back in each of the five modes, and the step over its edge.
 
 The part is the portrait's own, brighter and turned by a few degrees, as if a net had rendered it.
-Fails where the step over the edge of what was pasted is larger than with upstream's. The sheet has
-a row for each portrait: the five modes of ours, then upstream's two that paste.
+To look at them, a row for each portrait:
+
+    python seams.py sheet.png
 """
 
 from __future__ import annotations
 
-import argparse
-import tempfile
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+import sys
 
 import cv2
 import numpy as np
-import sadtalker_small  # noqa: F401  (where the modules are)
-import upstream
+import sadtalker_small as small
 from PIL import Image
 from sadtalker.framing import MODES, Box, Framing, around_face, whole
 from sadtalker.options import Options
@@ -29,34 +23,26 @@ SIDE = 256
 TILE = 320
 BRIGHTER, TURNED = 1.12, 3.0
 # Of the box that a cascade finds: the middles of the eyes, and the corners of the mouth.
-SPOTS = ((36, 42, (0.33, 0.41)), (42, 48, (0.67, 0.41)), (48, 54, (0.37, 0.77)))
-LAST = (54, 68, (0.63, 0.77))
+SPOTS = ((36, 42, (0.33, 0.41)), (42, 48, (0.67, 0.41)), (48, 54, (0.37, 0.77)),
+         (54, 68, (0.63, 0.77)))  # fmt: skip
+PASTING = ("full", "extfull")
+SAMPLES = small.EXAMPLE.parent / "portrait" / "samples"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--upstream", type=Path, required=True)
-    parser.add_argument("--facexlib", type=Path, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("portraits", type=Path, nargs="+")
-    given = parser.parse_args()
-    upstream.make_ready(given.upstream, given.facexlib)
-    rows, worse = [], 0
-    for path in given.portraits:
-        picture = np.array(Image.open(path).convert("RGB"))
-        points = landmarks(picture)
-        tiles = [made(picture, points, mode)[0] for mode in MODES]
-        for mode in ("full", "extfull"):
-            mine, box = made(picture, points, mode)
-            theirs = pasted_upstream(picture, points, mode)
-            tiles.append(theirs)
-            steps = step(mine, box), step(theirs, box), step(picture, box)
-            worse += steps[0] > steps[1] + 0.01
-            print(f"{path.name} {mode}: ours {steps[0]:.2f}, upstream {steps[1]:.2f},"
-                  f" before {steps[2]:.2f}, frames apart {apart(mine, theirs)}")  # fmt: skip
-        rows.append(np.concatenate([tile(picture) for picture in tiles], 1))
-    Image.fromarray(np.concatenate(rows)).save(given.output)
-    return int(worse > 0)
+def portraits() -> dict[str, np.ndarray]:
+    """Of two people: near and far, in the middle and at an edge. Red-green-blue bytes."""
+    officer, astronaut = (np.array(Image.open(SAMPLES / f"{name}.jpg").convert("RGB"))
+                  for name in ("portrait", "smiling"))  # fmt: skip
+    height, width = officer.shape[:2]
+    wide = np.full((height, width * 2, 3), 90, np.uint8)
+    wide[:, width // 2 : width // 2 + width] = officer[:, ::-1]
+    return {
+        "as it is": officer,
+        "another person": astronaut,
+        "mirrored in a wide picture": wide,
+        "far away": cv2.resize(officer, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA),
+        "at the left edge": astronaut[:, astronaut.shape[1] // 5 :],
+    }
 
 
 def landmarks(picture: np.ndarray) -> np.ndarray:
@@ -65,7 +51,7 @@ def landmarks(picture: np.ndarray) -> np.ndarray:
     found = cascade.detectMultiScale(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 1.1, 5)
     x, y, width, height = max(found, key=lambda box: box[2])
     points = np.zeros((68, 2), np.float32)
-    for first, last, (across, down) in (*SPOTS, LAST):
+    for first, last, (across, down) in SPOTS:
         points[first:last] = x + across * width, y + down * height
     return points
 
@@ -88,53 +74,26 @@ def made(picture: np.ndarray, points: np.ndarray, mode: str) -> tuple[np.ndarray
     return frame, framing.box_in(picture.shape[1], picture.shape[0])
 
 
-def pasted_upstream(picture: np.ndarray, points: np.ndarray, mode: str) -> np.ndarray:
-    from src.utils.croper import Preprocesser
-
-    cutter = Preprocesser.__new__(Preprocesser)
-    size, crop, quad = cutter.align_face(Image.fromarray(picture), points, 512)
-    left, top, right, bottom = crop
-    cut = cv2.resize(picture, tuple(size))[top:bottom, left:right]
-    if "ext" not in mode:
-        cut = cut[int(quad[1]) : int(quad[3]), int(quad[0]) : int(quad[2])]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.png"
-        Image.fromarray(picture).save(path)
-        return paste_pic(path, rendered(cut), (size, crop, quad), "ext" in mode)
-
-
-def paste_pic(picture: Path, part: np.ndarray, where: Any, extended: bool) -> np.ndarray:
-    """Upstream's function; the video that it reads has one frame, what it writes is kept."""
-    upstream.stand_in("src.utils.videoio", save_video_with_watermark=lambda *_, **__: None)
-    from src.utils import paste_pic as module
-
-    kept: list[np.ndarray] = []
-    frames = iter([(True, part[..., ::-1]), (False, None)])
-    reader = SimpleNamespace(get=lambda _: 25, read=lambda: next(frames), release=lambda: None)
-    writer = SimpleNamespace(write=kept.append, release=lambda: None)
-    names = ("imread", "resize", "seamlessClone", "NORMAL_CLONE", "CAP_PROP_FPS")
-    module.cv2 = SimpleNamespace(
-        VideoCapture=lambda _: reader, VideoWriter=lambda *_: writer,
-        VideoWriter_fourcc=lambda *_: 0, **{name: getattr(cv2, name) for name in names},
-    )  # fmt: skip
-    module.os = SimpleNamespace(path=module.os.path, remove=lambda _: None)
-    module.paste_pic("frames.mp4", str(picture), where, "", "", extended)
-    return kept[0][..., ::-1]
+def edge(frame: np.ndarray, box: Box) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels inside and outside of the sides of the box that are in the frame, (n, 3) each."""
+    left, top, right, bottom = box
+    height, width = frame.shape[:2]
+    columns = [(x, x - 1) for x in (left, right) if 0 < x < width]
+    lines = [(y, y - 1) for y in (top, bottom) if 0 < y < height]
+    sides = [
+        np.concatenate(
+            [frame[top:bottom, pair[side]] for pair in columns]
+            + [frame[pair[side], left:right] for pair in lines]
+        )
+        for side in (0, 1)
+    ]
+    return sides[0], sides[1]
 
 
 def step(frame: np.ndarray, box: Box) -> float:
-    """Mean absolute difference of neighbours over the edges of the box that are in the frame."""
-    left, top, right, bottom = box
-    values = frame.astype(float)
-    columns = [values[top:bottom, x - 1] - values[top:bottom, x] for x in (left, right)
-               if 0 < x < frame.shape[1]]  # fmt: skip
-    lines = [values[y - 1, left:right] - values[y, left:right] for y in (top, bottom)
-             if 0 < y < frame.shape[0]]  # fmt: skip
-    return float(np.mean([np.abs(edge).mean() for edge in (*columns, *lines)]))
-
-
-def apart(one: np.ndarray, other: np.ndarray) -> int:
-    return int(np.abs(one.astype(int) - other).max())
+    """Mean absolute difference of neighbours over the edge of the box, of 255."""
+    sides = edge(frame.astype(float), box)
+    return float(np.abs(sides[0] - sides[1]).mean())
 
 
 def tile(picture: np.ndarray) -> np.ndarray:
@@ -145,5 +104,13 @@ def tile(picture: np.ndarray) -> np.ndarray:
     return made
 
 
+def main() -> None:
+    rows = []
+    for picture in portraits().values():
+        points = landmarks(picture)
+        rows.append(np.concatenate([tile(made(picture, points, mode)[0]) for mode in MODES], 1))
+    Image.fromarray(np.concatenate(rows)).save(sys.argv[1])
+
+
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -21,6 +21,7 @@ sys.path[:0] = [str(ROOT / "cvl" / "inside")]
 
 from cvl_inside import InputError, ffmpeg  # noqa: E402
 from cvl_inside.programs import find_ffmpeg  # noqa: E402
+from filming import picture  # noqa: E402
 
 
 def loaded(name: str, path: Path) -> ModuleType:
@@ -246,13 +247,9 @@ def test_a_picture_without_a_face_is_refused_unless_any_is_asked_for(
 def test_of_several_faces_the_caller_is_told_and_one_speaks(
     weights: Path, speech: Path, tmp_path: Path
 ) -> None:
-    with Image.open(SAMPLES / "portrait.jpg") as opened:
-        pair = Image.new("RGB", (opened.width * 2, opened.height))
-        for left in (0, opened.width):
-            pair.paste(opened, (left, 0))
-    pair.save(tmp_path / "pair.png")
     context = Context(weights, tmp_path / "made.mp4")
-    words = {**DEFAULTS, "audio": str(speech), "image": str(tmp_path / "pair.png")}
+    pair = picture(tmp_path, "pair", SAMPLES / "portrait.jpg")
+    words = {**DEFAULTS, "audio": str(speech), "image": pair}
     predict.SadTalker().predict(context, **{**words, "preprocess": "full"})
     assert len(context.warned) == 1 and "2 faces" in context.warned[0]
     assert len(decoded(tmp_path / "made.mp4")) == FRAMES
@@ -317,16 +314,20 @@ def test_what_nobody_can_speak_is_refused_before_weights_are_loaded(
     assert refused.value.code == "bad_audio" and refused.value.hint
 
 
-@pytest.mark.parametrize("kind", ["text", "tiny"])
+@pytest.mark.parametrize(
+    ("kind", "told"), [("tiny", "too small: 40x40"), ("huge", "too large: more than 178956970")]
+)
 def test_what_is_no_portrait_is_refused_before_weights_are_loaded(
-    kind: str, speech: Path, tmp_path: Path
+    kind: str, told: str, speech: Path, tmp_path: Path
 ) -> None:
-    path = tmp_path / "picture.png"
-    path.write_text("no picture")
-    if kind == "tiny":
-        Image.new("RGB", (63, 400)).save(path)
-    with pytest.raises(InputError, match=r"cannot be read|too small: 63x400"):
-        made(tmp_path, tmp_path / "made.mp4", audio=speech, image=path)
+    image = picture(tmp_path, kind, SAMPLES / "portrait.jpg")
+    with pytest.raises(InputError, match=told):
+        made(tmp_path, tmp_path / "made.mp4", audio=speech, image=image)
+
+
+def test_what_is_no_picture_at_all_is_refused(speech: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        made(tmp_path, tmp_path / "made.mp4", audio=speech, image=speech)
 
 
 @pytest.mark.parametrize(

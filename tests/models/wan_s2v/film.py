@@ -20,18 +20,18 @@ import voice  # noqa: E402
 from checkpoints import speaking, tensors  # noqa: E402
 from checkpoints.families import build  # noqa: E402
 from cvl_inside import InputError  # noqa: E402
-from filming import Made, Told, made, sound  # noqa: E402
+from filming import Made, Told, made, picture, sound  # noqa: E402
 from shape import Size, size_for  # noqa: E402
 
 __all__ = [
-    "InputError", "Size", "Studio", "build", "clips", "predict", "size_for", "sizes", "sound",
-    "speaking", "tensors", "unused", "voice",
+    "PORTRAIT", "InputError", "Size", "Studio", "build", "clips", "picture", "predict", "size_for",
+    "sizes", "sound", "speaking", "tensors", "unused", "voice",
 ]  # fmt: skip
 PORTRAIT = EXAMPLE / "samples" / "portrait.jpg"
 WISHES = {
     "prompt": "a person speaks", "negative_prompt": None, "pose_video": None, "size": "64*64",
     "sample_steps": 1, "infer_frames": 8, "num_clips": None, "guide_scale": 2.0, "shift": 3.0,
-    "start_from_ref": False, "tiling": False,
+    "start_from_ref": False, "tiling": False, "face": "checked",
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from film import InputError, Studio, build, predict, sound
+from film import PORTRAIT, InputError, Studio, build, picture, predict, sound
 
 TONE = "sine=frequency=300:sample_rate=16000:duration=0.6"
 
@@ -74,6 +74,10 @@ REFUSED = {
     "a tenth of a second": ("sine=duration=0.1", "s.wav", {}, "0.10 s long"),
     "two hours": ("sine=sample_rate=8000:duration=7200", "s.flac", {}, "longer than 30 minutes"),
     "a video without sound": ("testsrc=size=64x64:duration=0.2", "s.mp4", {}, "no sound track"),
+    "no face": (TONE, "s.wav", {"image": "none"}, "no face was found"),
+    "a tiny picture": (TONE, "s.wav", {"image": "tiny", "face": "any"}, "too small: 40x40"),
+    "a huge one": (TONE, "s.wav", {"image": "huge"}, "too large: more than 178956970"),
+    "a long and thin one": (TONE, "s.wav", {"image": "long", "face": "any"}, "long and thin"),
     "81 frames": (TONE, "s.wav", {"infer_frames": 81}, "multiple of 4"),
     "no size": (TONE, "s.wav", {"size": "big"}, "--size"),
     "poses without pictures": (TONE, "s.wav", {"pose_video": __file__}, "no pictures"),
@@ -85,6 +89,20 @@ def test_what_cannot_be_spoken_is_said_before_any_weights_are_loaded(
     name: str, tmp_path: Path
 ) -> None:
     source, file, wishes, told = REFUSED[name]
+    if "image" in wishes:
+        wishes = {**wishes, "image": picture(tmp_path, wishes["image"], PORTRAIT)}
     empty = Studio(tmp_path / "none", tmp_path)
     with pytest.raises(InputError, match=told):
         empty(sound(tmp_path / file, source), **wishes)
+
+
+def test_several_faces_are_told(studio: Studio, tone: Path, tmp_path: Path) -> None:
+    made = studio(tone, image=picture(tmp_path, "pair", PORTRAIT), num_clips=1)
+    assert len(made.ctx.warnings) == 1 and "2 faces were found" in made.ctx.warnings[0]
+
+
+def test_any_picture_is_taken_where_that_is_asked_for(
+    studio: Studio, tone: Path, tmp_path: Path
+) -> None:
+    olive = picture(tmp_path, "none", PORTRAIT)
+    assert len(studio(tone, image=olive, face="any", num_clips=1).frames) == 5

@@ -1,4 +1,4 @@
-"""The face: is there one that can speak?"""
+"""The portrait: is it one that can speak?"""
 
 from typing import Any, List, Tuple
 
@@ -8,12 +8,36 @@ SEARCHED = 1280
 """Pixels of the longer side of the copy that faces are searched in."""
 LEAST = 24
 NEIGHBOURS = 5
+SMALLEST = 64
+"""Pixels of the shorter side of a portrait."""
+THINNEST = 4
+"""Times its shorter side, the longer one of a portrait that is shown whole."""
 Box = Tuple[int, int, int, int]
 
 
-def check_face(ctx: Context, image: Any) -> None:
-    """Of a Pillow image in RGB, before weights are loaded. Raises InputError when no face is found;
-    warns of several, since the model makes the one speak that it likes."""
+def check_portrait(ctx: Context, image: Any, *, face: bool, whole: bool) -> None:
+    """Of a Pillow image in RGB, before weights are loaded. face: it must show one. whole: all of it
+    becomes the video, not only what is round the face. Raises InputError."""
+    shown, sides = f"{image.width}x{image.height} pixels", sorted(image.size)
+    if sides[0] < SMALLEST:
+        raise InputError(
+            f"the image is too small: {shown}",
+            f"use a picture of at least {SMALLEST} pixels on each side",
+            "bad_image",
+        )
+    if whole and sides[1] > THINNEST * sides[0]:
+        raise InputError(
+            f"the image is too long and thin: {shown}",
+            f"crop it: its longer side may be {THINNEST} times its shorter",
+            "bad_image",
+        )
+    if face:
+        _check_face(ctx, image)
+
+
+def _check_face(ctx: Context, image: Any) -> None:
+    """Raises InputError when no face is found; warns of several, since the model makes the one
+    speak that it likes."""
     found = find_faces(image)
     if not found:
         raise InputError(

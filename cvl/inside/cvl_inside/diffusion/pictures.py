@@ -25,8 +25,15 @@ def open_picture(path: str) -> Any:
                 white = Image.new("RGBA", image.size, "white")
                 image = Image.alpha_composite(white, image)
             return image.convert("RGB")
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"the picture cannot be read: {error}") from None
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise InputError(
+            f"the picture is too large: more than {most} pixels", "give a smaller one"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"the picture cannot be read: {error}", "give a JPEG, PNG or WebP file"
+        ) from None
 
 
 def _eight_bits(image: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import small_parts
 import torch
-from live_avatar.pictures import SIZES, check_picture, filling, pixels, video_size
+from live_avatar.pictures import SIZES, filling, pixels, video_size
 from PIL import Image
 
 WELCOME = [size for size in small_parts.PICTURES if max(size) <= 4 * min(size)]
@@ -36,18 +36,8 @@ def test_no_border_where_upstream_has_one() -> None:
     assert (pixels(filling(image, 704, 384)) == 1).all()
 
 
-@pytest.mark.parametrize(
-    ("size", "message"),
-    [((63, 500), "too small"), ((500, 16385), "too large"), ((401, 100), "too long and thin")],
-)
-def test_what_no_video_can_be_made_of(size: tuple[int, int], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        check_picture(*size)
-
-
 def test_all_sizes_fit_their_area() -> None:
     for area in SIZES.values():
         for width, height in WELCOME:
-            check_picture(width, height)
             columns, rows = video_size(width, height, area)
             assert columns * rows <= area and columns % 64 == rows % 64 == 0
