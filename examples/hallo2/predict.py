@@ -10,7 +10,7 @@ from typing import Any, Optional
 import numpy as np
 import torch
 from cvl_inside import InputError, Predictor, run
-from cvl_inside.avatar import Speech, check_face, read_speech, write_track
+from cvl_inside.avatar import Speech, check_portrait, read_speech, write_track
 from cvl_inside.decoding import OutputError
 from cvl_inside.diffusion import open_picture, write_video
 from hallo2.faces import Face, FaceReader
@@ -26,7 +26,6 @@ REPO = "fudan-generative-ai/hallo2"
 HEARING = Path("wav2vec") / "wav2vec2-base-960h"
 SEPARATOR = Path("audio_separator") / "Kim_Vocal_2.onnx"
 MOST_S = 7200.0
-SMALLEST = 64
 USUAL_FACE = 0.35
 """Of the picture's height; the model was made for 0.5 to 0.7."""
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -52,14 +51,7 @@ class Hallo2(Predictor):
     def predict(self, ctx: Any, *, audio: str, image: str, **options: Any) -> dict[str, str]:
         speech = read_speech(audio, MOST_S)
         picture = open_picture(image)
-        if min(picture.size) < SMALLEST:
-            raise InputError(
-                f"the picture is {picture.width}x{picture.height}, and sides of {SMALLEST} are"
-                " needed at least",
-                "give a larger picture",
-            )
-        if options["face"] == "checked":
-            check_face(ctx, picture)
+        check_portrait(ctx, picture, face=options["face"] == "checked", whole=False)
         repo = folder(ctx)
         portrait = sitting(ctx, repo, picture, int(options["size"]), options["face_expand_ratio"])
         heard = listened(ctx, repo, speech, options["separate_vocals"])

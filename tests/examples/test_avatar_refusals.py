@@ -1,5 +1,5 @@
-"""What LiveAvatar and Wan-S2V cannot speak, or nobody can speak from, is said before anything is
-loaded; where the manifest says it, before anything is started."""
+"""What avatars cannot speak, or nobody can speak from, is said before anything is loaded; where the
+manifest says it, before anything is started."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from tests.examples.models import SAMPLE, Models, sound, undemanding
 
 pytestmark = pytest.mark.docker
-AVATARS = ("live_avatar", "wan_s2v")
+AVATARS = ("hallo2", "live_avatar", "wan_s2v")
 TONE = "sine=duration=1"
 
 

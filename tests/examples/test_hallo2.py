@@ -73,32 +73,6 @@ def test_emo_is_hallo2(models: Models, examples: str, tmp_path: Path) -> None:
     assert probe(tmp_path / "emo.mp4").frames == 13
 
 
-REFUSED = {
-    "silence": ("anullsrc=r=16000:d=1", "s.wav", "silent"),
-    "a tenth of a second": ("sine=duration=0.1", "s.wav", "at least 0.25 s"),
-    "two hours": ("sine=sample_rate=8000:duration=7210", "s.flac", "lasts 7210"),
-    "a video without sound": ("testsrc=size=64x64:duration=1", "s.mp4", "is not audio"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_spoken_is_said(
-    models: Models, examples: str, tmp_path: Path, name: str
-) -> None:
-    source, file, told = REFUSED[name]
-    audio = sound(tmp_path, file, source)
-    code, message, _ = models.fails("hallo2", *SMALL, "--audio", audio, CVL_EXAMPLES=examples)
-    assert code == 2 and told in message
-
-
-def test_a_picture_without_a_face_is_refused(models: Models, examples: str, tmp_path: Path) -> None:
-    audio = sound(tmp_path, "tone.wav", "sine=duration=1")
-    picture = sound(tmp_path, "none.png", "color=olive:size=400x400", "-frames:v", "1")
-    words = (*SMALL[2:], "--audio", audio, "--image", picture)
-    code, message, hint = models.fails("hallo2", *words, CVL_EXAMPLES=examples)
-    assert code == 2 and "no face was found" in message and "--face any" in hint
-
-
 def test_its_weights_are_not_for_commercial_use(models: Models, tmp_path: Path) -> None:
     audio = sound(tmp_path, "tone.wav", "sine=duration=1")
     result = run_cvl(

@@ -16,9 +16,11 @@ import predict  # noqa: E402
 from checkpoints.families import build  # noqa: E402
 from cvl_inside import InputError  # noqa: E402
 from cvl_inside.decoding import OutputError  # noqa: E402
-from filming import Made, Told, made, sound  # noqa: E402
+from filming import Made, Told, made, picture, sound  # noqa: E402
 
-__all__ = ["InputError", "OutputError", "Studio", "build", "predict", "sound"]
+__all__ = [
+    "PORTRAIT", "InputError", "OutputError", "Studio", "build", "picture", "predict", "sound",
+]  # fmt: skip
 PORTRAIT = EXAMPLE / "samples" / "portrait.jpg"
 # Smaller than a user may ask for: no choice of the manifest is checked here.
 WISHES = {
