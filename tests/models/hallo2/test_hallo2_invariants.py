@@ -25,7 +25,6 @@ from hallo_checkpoints import (
     small_vae,
 )
 
-
 WORD = 12
 """Frames of what is said again and again: it does not fit into clips."""
 
