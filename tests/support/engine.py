@@ -25,6 +25,9 @@ START_TIMEOUT_S = 60
 KEPT = Path("/var/tmp/cvl-tests")
 OWN = "CVL_TEST_ENGINE"
 """Names an engine beside the others that a session of tests starts for itself."""
+BRIDGE = "CVL_TEST_BRIDGE"
+"""The bridge of that engine, where its builds need a network; without one it has none."""
+BRIDGE_ADDRESS = "172.31.213.1/24"
 HOOK = Path(__file__).parent / "nvidia-container-runtime-hook"
 
 
@@ -136,7 +139,8 @@ def provide() -> Engine:
     """The engine for most tests: our own as root in CI, or the one that is there, or an error."""
     own = os.environ.get(OWN)
     if own and may_install():
-        return start(KEPT / own, namespace=True)
+        bridge = os.environ.get(BRIDGE, "")
+        return start(KEPT / own, namespace=not bridge, bridge=bridge)
     present = Engine(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
     present.network = os.environ.get("CVL_BUILD_NETWORK", "")
     if present.answers():
@@ -156,10 +160,11 @@ def start(
     hook: bool = True,
     blind_to: Path | None = None,
     live_restore: bool = False,
+    bridge: str = "",
 ) -> Engine:
     """Start dockerd with its data in `data`. With namespace=True it has a network of its own: no
-    bridge, so that it does not take away another engine's. live_restore: its containers outlive
-    it."""
+    bridge, so that it does not take away another engine's. bridge: the name of one to use beside an
+    engine that has the usual one. live_restore: its containers outlive it."""
     run = Path(tempfile.mkdtemp(prefix="cvl-engine-"))
     run.chmod(0o711)
     data.mkdir(parents=True, exist_ok=True)
@@ -176,6 +181,9 @@ def start(
             command = ["sh", "-c", hide, str(blind_to), *command]
         spaces = ["--net", *(["--mount"] if blind_to is not None else [])]
         command = [which("unshare") or "unshare", *spaces, "--", *command]
+    if bridge:
+        _ensure_bridge(bridge)
+        command += ["--bridge", bridge, "--iptables=false", "--ip6tables=false", "--ip-masq=false"]
     path = f"{run}/hooks:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     if hook:
         _install_hook(run / "hooks", run)
@@ -185,6 +193,15 @@ def start(
     engine._launch()
     _wait(engine)
     return engine
+
+
+def _ensure_bridge(name: str) -> None:
+    """Containers on it reach nothing; builds use the network of the host."""
+    ip = which("ip") or "ip"
+    if subprocess.run([ip, "link", "show", name], capture_output=True, check=False).returncode:
+        subprocess.run([ip, "link", "add", name, "type", "bridge"], check=True)
+        subprocess.run([ip, "address", "add", BRIDGE_ADDRESS, "dev", name], check=True)
+        subprocess.run([ip, "link", "set", name, "up"], check=True)
 
 
 def _install_hook(folder: Path, run: Path) -> None:

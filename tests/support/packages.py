@@ -8,6 +8,7 @@ import subprocess
 
 PROGRAMS = {
     "dockerd": "docker.io",
+    "ip": "iproute2",
     "iptables": "iptables",
     "debootstrap": "debootstrap",
     "ffmpeg": "ffmpeg",

@@ -17,11 +17,18 @@ import time
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from tests.support.engine import OWN
+from tests.support.engine import BRIDGE, OWN
 from tests.support.packages import may_install
 
 EXAMPLES = "tests/examples"
 BUT_EXAMPLES = f"--ignore={EXAMPLES}"
+AVATARS = tuple(
+    f"{EXAMPLES}/test_{name}.py"
+    for name in (
+        "avatar_refusals", "hallo2", "live_avatar", "models_agree", "sadtalker", "wan_s2v",
+    )
+)  # fmt: skip
+"""About half of the time that examples take."""
 STATE = (
     "tests/store", "tests/machine", "tests/venv", "tests/cli/test_harmless_output.py",
     "tests/cli/test_homes.py",
@@ -55,10 +62,7 @@ def sessions(target: str) -> list[Session]:
             Session("hub", (HUB,), FULL),
         ]
     if target == "test-examples":
-        return [
-            Session("in containers", ("-m", "docker", EXAMPLES)),
-            Session("without", ("-m", "not docker", EXAMPLES)),
-        ]
+        return [*_examples(), Session("without", ("-m", "not docker", EXAMPLES))]
     return [
         *_with_containers(),
         Session("without containers", ("-m", "not docker", BUT_EXAMPLES, f"--ignore={HUB}")),
@@ -74,6 +78,18 @@ def _with_containers() -> list[Session]:
     return [
         Session("with containers", (*some, *(f"--ignore={file}" for file in OFFLINE))),
         Session("with containers, offline", ("-m", "docker", *OFFLINE), _own_engine()),
+    ]
+
+
+def _examples() -> list[Session]:
+    """Of `make test-examples`: those in containers."""
+    if not may_install():
+        return [Session("in containers", ("-m", "docker", EXAMPLES))]
+    others = tuple(f"--ignore={file}" for file in AVATARS)
+    own = {OWN: "avatars", BRIDGE: "cvl-avatars"}
+    return [
+        Session("in containers", ("-m", "docker", EXAMPLES, *others)),
+        Session("avatars in containers", ("-m", "docker", *AVATARS), own),
     ]
 
 
