@@ -63,23 +63,31 @@ def is_allowed(catalog: Catalog, name: str) -> bool:
     try:
         example = catalog.find(name)
         values = inner_values(example.manifest, {})
-        _check(_Use(catalog, example, Options(), "", values, {}, {}))
+        refused = _refused(_Use(catalog, example, Options(), "", values, {}, {}))
+        return next(refused, None) is None
     except CvlError:
         return False
-    return True
 
 
 def _check(use: _Use) -> None:
+    for inner, manifest, bad in _refused(use):
+        raise _refusal(inner, manifest, bad)
+
+
+def _refused(use: _Use) -> Iterator[tuple[_Use, ModelManifest, Part]]:
+    """What commercial use is not known to be allowed of, in the order in which it is used."""
     manifest = use.example.manifest
     if isinstance(manifest, ModelManifest):
-        _check_model(use, manifest)
+        for part in _parts(use, manifest):
+            if not part.commercial:
+                yield use, manifest, part
         return
     for name, step in running(manifest, having(use.values)).steps.items():
         used = used_by(manifest, step, use.values)
         if len(used) > 1:
             continue  # an item says which one, and nobody knows it yet
         for item in known_items(step, use.values):
-            _check(_inner(use, manifest, name, step, used[0], item))
+            yield from _refused(_inner(use, manifest, name, step, used[0], item))
 
 
 def _inner(
@@ -113,17 +121,17 @@ def _flag(use: _Use, name: str, step: Step, key: str) -> str:
     return f"--{name}.{key}" if use.flags and not use.step else ""
 
 
-def _check_model(use: _Use, manifest: ModelManifest) -> None:
-    own, loras = use.options.weights, bool(use.options.loras)
-    parts = parts_of(manifest, use.values, own, loras=loras)
-    bad = next((part for part in parts if not part.commercial), None)
-    if bad is None:
-        return
+def _parts(use: _Use, manifest: ModelManifest) -> list[Part]:
+    loras = bool(use.options.loras)
+    return parts_of(manifest, use.values, use.options.weights, loras=loras)
+
+
+def _refusal(use: _Use, manifest: ModelManifest, bad: Part) -> UserError:
     who = manifest.name if use.step in ("", manifest.name) else f"{use.step} ({manifest.name})"
     chosen = f" with {bad.name}" if bad.name else ""
     verb = "is not known to allow" if bad.commercial is None else "does not allow"
-    terms = terms_of(manifest, parts)
-    raise UserError(
+    terms = terms_of(manifest, _parts(use, manifest))
+    return UserError(
         f"{who}{chosen} {verb} commercial use: code {terms.code}, weights {terms.weights}",
         hint=_hint(use, manifest, bad),
         code="unknown_license" if bad.commercial is None else "not_commercial",

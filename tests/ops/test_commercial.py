@@ -146,6 +146,13 @@ def test_a_model_that_may_not_be_sold_is_refused_and_others_of_its_task_are_name
     assert bench.run("nice").outputs
 
 
+def test_of_two_that_may_not_be_sold_neither_is_named_for_the_other(bench: Bench) -> None:
+    """And whether one may is found out without asking what to use instead of it."""
+    bench.add("also", with_license("also", MAY_NOT))
+    for name in ("nice", "also"):
+        assert "use big or free or hub or other: the same task" in refusal(bench, name).hint
+
+
 def test_what_says_nothing_is_not_allowed(bench: Bench) -> None:
     error = refusal(bench, "say")
     assert error.message == "say does not allow commercial use: code Apache-2.0, weights none"
