@@ -20,6 +20,7 @@ from hallo2.loading import CheckpointError, Paths, load
 from hallo2.portrait import Portrait, prepared, square
 from hallo2.sizes import CLIP_FRAMES
 from PIL import Image
+from sharper import sharper, wished
 from voice import voice_of
 
 REPO = "fudan-generative-ai/hallo2"
@@ -60,13 +61,15 @@ class Hallo2(Predictor):
             )
         if options["face"] == "checked":
             check_face(ctx, picture)
-        repo = folder(ctx)
+        wish, repo = wished(ctx, options), folder(ctx)
         portrait = sitting(ctx, repo, picture, int(options["size"]), options["face_expand_ratio"])
         heard = listened(ctx, repo, speech, options["separate_vocals"])
         self._load(ctx, repo, options)
         with tempfile.TemporaryDirectory(dir=ctx.scratch) as scratch:
             track = write_track(speech, speech.seconds, str(Path(scratch) / "track.wav"))
             film = self._film(ctx, portrait, heard, options)
+            if wish is not None:
+                film = sharper(ctx, repo, film, wish, options["bg_upsampler"] != "none")
             try:
                 write_video(film, FPS, ctx.output("video"), track, crf=options["crf"])
             except FloatingPointError as error:

@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-from . import onnx_files, speaking, tokens
+from . import faces, onnx_files, speaking, tokens
 from .layout import contrast
 from .onnx_files import Node
 
@@ -54,6 +54,7 @@ def hallo2(folder: Path) -> None:
     landmarks(models / "2d106det.onnx")
     identity(models / "glintr100.onnx")
     separator(folder / "audio_separator" / "Kim_Vocal_2.onnx")
+    super_resolution(folder)
     for name in BESIDE:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(bytes(4000))
@@ -160,6 +161,18 @@ def separator(path: Path) -> None:
     nodes = [Node("Mul", ["input", "half"], "output")]
     half = {"half": np.array(0.5, np.float32)}
     onnx_files.write(path, ("input", shape), {"output": shape}, nodes, half)
+
+
+def super_resolution(folder: Path) -> None:
+    """What frames are restored and enlarged with, but for the restorer itself."""
+    files = {
+        "facelib/detection_Resnet50_Final.pth": faces.detector(),
+        "facelib/parsing_parsenet.pth": faces.parser(),
+        "realesrgan/RealESRGAN_x2plus.pth": {"params_ema": faces.enlarger()},
+    }
+    for name, held in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        torch.save(held, folder / name)
 
 
 def constant(

@@ -10,7 +10,7 @@ from typing import Dict, Tuple, TypeVar
 import torch
 from torch import nn
 
-from .background import MARGIN, TILE, Background
+from .background import MARGIN, Background
 from .enlarger import Enlarger
 from .parser import FaceParser
 from .retina_face import RetinaFace
@@ -35,11 +35,14 @@ def parser(path: str, device: str) -> FaceParser:
     return built(face_parser, without(PARSING, pickled(path)), device)
 
 
-def background(path: str, device: str, tile: int = TILE, margin: int = MARGIN) -> Background:
-    """Of RealESRGAN_x2plus.pth; on an NVIDIA GPU with half the precision, as upstream has it."""
-    net = built(enlarger, pickled(path, "params_ema"), device)
+def background(
+    path: str, device: str, *, waiting: bool = False, margin: int = MARGIN
+) -> Background:
+    """Of RealESRGAN_x2plus.pth; for an NVIDIA GPU with half the precision, as upstream has it.
+    waiting: on the CPU until somebody moves it there."""
+    net = built(enlarger, pickled(path, "params_ema"), "cpu" if waiting else device)
     half = torch.device(device).type == "cuda"
-    return Background(net.half() if half else net, tile, margin)
+    return Background(net.half() if half else net, margin=margin)
 
 
 def retina_face(tensors: Tensors) -> RetinaFace:
