@@ -36,7 +36,7 @@ FACE = np.array([180, 105, 380, 355])
 of every picture."""
 POINTS = np.array([[235, 205], [325, 205], [280, 250], [245, 295], [315, 295]])
 BESIDE = (
-    "CodeFormer/codeformer.pth", "hallo2/net_g.pth", "motion_module/mm_sd_v15_v2.ckpt",
+    "CodeFormer/codeformer.pth", "motion_module/mm_sd_v15_v2.ckpt",
     "stable-diffusion-v1-5/unet/diffusion_pytorch_model.safetensors",
     "face_analysis/models/1k3d68.onnx", "face_analysis/models/genderage.onnx",
     "face_analysis/models/face_landmarker_v2_with_blendshapes.task",
@@ -58,6 +58,7 @@ def hallo2(folder: Path) -> None:
     for name in BESIDE:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(bytes(4000))
+    restorer(folder / "hallo2" / "net_g.pth")
 
 
 def networks(folder: Path) -> None:
@@ -81,6 +82,20 @@ def networks(folder: Path) -> None:
     config = folder / "stable-diffusion-v1-5" / "unet" / "config.json"
     config.parent.mkdir(parents=True)
     tokens.write(config, {"_class_name": "UNet2DConditionModel", **UNET})
+
+
+def restorer(path: Path) -> None:
+    """Of faces of 512x512, as in the real repository: weights as training left them, and means of
+    its last steps, of which only these give numbers."""
+    from hallo2.restorer import FaceRestorer
+    from hallo2.sizes import RestorerSizes
+
+    sizes = RestorerSizes(
+        channels=(4, 4, 4, 4, 8, 8), blocks=1, latent=8, codes=32, width=16, inner=32, layers=1
+    )
+    means = FaceRestorer(sizes).state_dict()
+    trained = {name: torch.full_like(tensor, torch.nan) for name, tensor in means.items()}
+    torch.save({"params": trained, "params_ema": means}, path)
 
 
 def autoencoder(folder: Path) -> None:
