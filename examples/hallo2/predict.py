@@ -51,6 +51,7 @@ class Hallo2(Predictor):
     setting: Optional[Setting] = None
 
     def predict(self, ctx: Any, *, audio: str, image: str, **options: Any) -> dict[str, str]:
+        wish = wished(ctx, options)
         speech = read_speech(audio, MOST_S)
         picture = open_picture(image)
         if min(picture.size) < SMALLEST:
@@ -61,7 +62,7 @@ class Hallo2(Predictor):
             )
         if options["face"] == "checked":
             check_face(ctx, picture)
-        wish, repo = wished(ctx, options), folder(ctx)
+        repo = folder(ctx)
         portrait = sitting(ctx, repo, picture, int(options["size"]), options["face_expand_ratio"])
         heard = listened(ctx, repo, speech, options["separate_vocals"])
         self._load(ctx, repo, options)

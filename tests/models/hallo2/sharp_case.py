@@ -47,7 +47,7 @@ class Film:
 
 
 FILMS = {
-    "three chunks": Film(30, 2, 0.5, bg=True),
+    "two chunks": Film(20, 2, 0.5, bg=True),
     "grey": Film(2, 1, 1.0, grey=True, rows=9, columns=7),
     "its face enlarged": Film(2, 3, 0.0, bg=True, face_upsample=True),
     "four times": Film(2, 4, 0.7, rows=37, columns=31),

@@ -59,7 +59,7 @@ def enlarged(frame: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("name", case.FILMS)
 def test_frames_are_those_of_upstreams_script(name: str) -> None:
-    """Not one byte is further away than rounding explains; of a film of three chunks too."""
+    """Not one byte is further away than rounding explains; over the seam of two chunks too."""
     about = case.FILMS[name]
     wish = Wish(about.fidelity, about.upscale, about.face_upsample)
     with np.load(case.GOLDEN / "super_resolution.npz") as arrays:
