@@ -108,7 +108,7 @@ def test_files_that_are_not_those_of_super_resolution_are_refused(
     shutil.copytree(studio.weights[predict.REPO], checkpoint)
     (checkpoint / "facelib" / "parsing_parsenet.pth").write_bytes(b"<html>")
     broken = Studio(checkpoint, tmp_path)
-    with pytest.raises(InputError, match="parsing_parsenet.pth cannot be read"):
+    with pytest.raises(InputError, match=r"parsing_parsenet\.pth cannot be read"):
         broken(short, cfg_scale=1, super_resolution="codeformer")
     assert not (tmp_path / "made.mp4").exists()
 

@@ -178,6 +178,7 @@ def separator(path: Path) -> None:
     onnx_files.write(path, ("input", shape), {"output": shape}, nodes, half)
 
 
+@torch.no_grad()
 def super_resolution(folder: Path) -> None:
     """What frames are restored and enlarged with, but for the restorer itself."""
     files = {
