@@ -183,5 +183,6 @@ def _weights(weights: Weights) -> str:
     parts.append(weights.format)
     parts.append(f"revision {weights.revision}" if weights.repo else weights.url)
     parts += ["gated"] if weights.gated else []
+    parts += [weights.license.weights] if weights.license else []
     parts += [f"only with {_option(name)} {value}" for name, value in weights.when.items()]
     return ", ".join(parts)

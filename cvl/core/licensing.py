@@ -100,6 +100,8 @@ def _part(
         return None
     if name in own:
         return Part(None, f"--weights {name}")
+    if weights.license is not None:
+        return Part(weights.license)
     if not field or known_as(name) == known_as(str(manifest.inputs[field].default)):
         return Part(_stated(manifest))
     return Part(license_of(manifest, name), name, field)

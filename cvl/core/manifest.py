@@ -137,6 +137,8 @@ class Weights:
     gated: bool = False
     when: dict[str, str] = field(default_factory=dict)
     """Needed only with these values of inputs that are choices: `{enhancer: gfpgan}`."""
+    license: ModelLicense | None = None
+    """When it is another than that of the manifest."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ class ModelManifest:
     weights: tuple[Weights, ...] = ()
     loras: bool = False
     """Takes `--lora`: the predictor finds them in ctx.loras."""
-    inside: tuple[Literal["avatar", "diffusion"], ...] = ()
+    inside: tuple[Literal["avatar", "diffusion", "faces"], ...] = ()
     """Parts of cvl_inside that its predict.py uses and that can change a result: they are in its
     step key."""
     resources: Resources = field(default_factory=Resources)

@@ -20,6 +20,7 @@ from hallo2.loading import CheckpointError, Paths, load
 from hallo2.portrait import Portrait, prepared, square
 from hallo2.sizes import CLIP_FRAMES
 from PIL import Image
+from sharper import sharper, wished
 from voice import voice_of
 
 REPO = "fudan-generative-ai/hallo2"
@@ -49,6 +50,7 @@ class Hallo2(Predictor):
     setting: Optional[Setting] = None
 
     def predict(self, ctx: Any, *, audio: str, image: str, **options: Any) -> dict[str, str]:
+        wish = wished(ctx, options)
         speech = read_speech(audio, MOST_S)
         picture = open_picture(image)
         check_portrait(ctx, picture, face=options["face"] == "checked", whole=False)
@@ -59,6 +61,8 @@ class Hallo2(Predictor):
         with tempfile.TemporaryDirectory(dir=ctx.scratch) as scratch:
             track = write_track(speech, speech.seconds, str(Path(scratch) / "track.wav"))
             film = self._film(ctx, portrait, heard, options)
+            if wish is not None:
+                film = sharper(ctx, repo, film, wish, options["bg_upsampler"] != "none")
             try:
                 write_video(film, FPS, ctx.output("video"), track, crf=options["crf"])
             except FloatingPointError as error:

@@ -65,7 +65,8 @@ EXACT = [
     ((*AVATAR, "--image", "a\\ b"), {"file,a b"}),
     ((*AVATAR, "--examples", "x"), {"dir,x"}),
     ((*AVATAR, "--talk.s"), plain("--talk.sway", *(f"--talk.{name}" for name in (
-        "size", "sample-steps", "shift", "start-from-ref", "still", "separate-vocals", "steps")))),
+        "size", "sample-steps", "shift", "start-from-ref", "still", "separate-vocals", "steps",
+        "super-resolution")))),
     ((*AVATAR, "--spee"), plain("--speed", *(f"--speech.{name}" for name in (
         "text", "voice", "language", "speed", "pitch", "sample-rate", "pause")))),
     ((*AVATAR, "--speech.voice", "sl"), plain("slt")),

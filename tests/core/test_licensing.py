@@ -87,6 +87,16 @@ def test_weights_that_the_inputs_do_not_ask_for_count_for_nothing() -> None:
     assert terms_of(model, parts_of(model, {**paid, "refiner": "yes"})).weights == PAID.weights
 
 
+def test_weights_may_have_a_licence_of_their_own_which_counts_where_they_are_asked_for() -> None:
+    limited = Weights(repo="org/a", when={"sharp": "yes"}, license=ModelLicense("S-Lab"))
+    model = manifest(commercial=True, weights=(Weights(repo="org/a"), limited))
+    assert terms_of(model, parts_of(model, {"sharp": "no"})) == Terms("BSD", "MIT", True)
+    told = terms_of(model, parts_of(model, {"sharp": "yes"}))
+    assert told == Terms("BSD", "MIT and S-Lab", commercial=False)
+    (theirs, _) = parts_of(model, {"sharp": "yes"}, ["org/a"])
+    assert theirs.license is None
+
+
 def test_the_table_allows_what_the_default_does_not() -> None:
     model = manifest(commercial=False)
     free = terms_of(model, parts_of(model, {"model": "org/free"}))

@@ -26,6 +26,7 @@ from tests.support.people import needs_root
 REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLES = REPOSITORY / "examples"
 SUPPORT = REPOSITORY / "tests" / "support"
+INSIDE = REPOSITORY / "cvl" / "inside"
 SAMPLE = EXAMPLES / "portrait" / "samples" / "portrait.jpg"
 GONE = "http://127.0.0.1:9"
 """Nobody answers there."""
@@ -98,7 +99,8 @@ def make_checkpoints(engine: Engine, image: str, folder: Path) -> None:
     engine.docker(
         "run", "--rm", "--network", "none", "--entrypoint", "python",
         "--volume", f"{SUPPORT}:/tests/support:ro", "--volume", f"{folder}:/made",
-        "--volume", f"{EXAMPLES / 'hallo2'}:/examples/hallo2:ro", "--workdir", "/tests/support",
+        "--volume", f"{EXAMPLES / 'hallo2'}:/examples/hallo2:ro",
+        "--volume", f"{INSIDE}:/cvl/inside:ro", "--workdir", "/tests/support",
         image, "-m", "checkpoints", "all", "--output", "/made",
     )  # fmt: skip
 

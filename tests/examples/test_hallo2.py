@@ -63,6 +63,25 @@ def test_rungs_give_the_same_bytes_and_the_voice_alone_others(film: Any, tmp_pat
     assert probe(tmp_path / "alone.mp4").frames == 13
 
 
+def test_super_resolution_fetches_its_files_and_tells_their_licence(
+    film: Any, models: Models, examples: str, tmp_path: Path
+) -> None:
+    words = (*SMALL, "--audio", sound(tmp_path, "tone.wav", "sine=duration=0.5"))
+    plain = film("plain", *words)
+    before = {request.file for request in models.hub.log(repo=REPO) if request.file}
+    sharp = ("--super-resolution", "codeformer", "--upscale", "1", "--bg-upsampler", "realesrgan")
+    data = models.run("hallo2", *words, *sharp, "-o", "sharp.mp4", CVL_EXAMPLES=examples)
+    assert (tmp_path / "sharp.mp4").read_bytes() != plain
+    found = probe(tmp_path / "sharp.mp4")
+    assert (found.frames, found.width, found.height) == (13, 512, 512)
+    fetched = {request.file for request in models.hub.log(repo=REPO) if request.file} - before
+    assert fetched == {
+        "hallo2/net_g.pth", "facelib/detection_Resnet50_Final.pth",
+        "facelib/parsing_parsenet.pth", "realesrgan/RealESRGAN_x2plus.pth",
+    }  # fmt: skip
+    assert "S-Lab License 1.0" in json.dumps(data)
+
+
 def test_emo_is_hallo2(models: Models, examples: str, tmp_path: Path) -> None:
     tone = sound(tmp_path, "tone.wav", "sine=duration=0.5")
     options = ("--talk.size", "256", "--talk.steps", "1", "--talk.cfg-scale", "1")

@@ -20,6 +20,7 @@ from tests.examples.hosted import environment_without_docker, python_of, use_tor
 from tests.examples.models import (
     EXAMPLES,
     GONE,
+    INSIDE,
     SAMPLE,
     SUPPORT,
     Models,
@@ -111,8 +112,9 @@ def make_in_image(engine: Engine, image: str, folder: Path) -> None:
     folder.mkdir()
     engine.docker(
         "run", "--rm", "--network", "none", "--entrypoint", "python",
-        "--volume", f"{SUPPORT}:/support:ro", "--volume", f"{folder}:/made",
-        "--workdir", "/support", image, *MAKE, "--example", "/app", "--output", "/made",
+        "--volume", f"{SUPPORT}:/tests/support:ro", "--volume", f"{INSIDE}:/cvl/inside:ro",
+        "--volume", f"{folder}:/made", "--workdir", "/tests/support", image, *MAKE,
+        "--example", "/app", "--output", "/made",
     )  # fmt: skip
 
 

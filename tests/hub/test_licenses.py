@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from cvl.core.manifest import ModelManifest
 from cvl.engine.fake import FakeContainer, FakeEngine
+from cvl.ops.request import Options
 from cvl.ops.session import Session
+from cvl.ops.weights.step import StepWeights
 from tests.hub.homes import TINY, Home
 from tests.ops.bench import Bench, Recorder, end_with, output_of
 from tests.support.hub import Hub
@@ -38,6 +41,20 @@ steps:
   b: {uses: chooses, with: {model: org/tiny}}
   both: {uses: gather, with: {parts: ["${a.result}", "${b.result}"]}}
 outputs: {result: "${both.result}"}
+"""
+ENTRIES = """\
+name: sharpens
+summary: One repo, of which an option needs more
+license: {code: MIT, weights: Apache-2.0, commercial: true}
+resources: {memory_limit_gb: 0.2}
+inputs: {sharp: {type: choice, choices: ["no", "yes"], default: "no"}}
+outputs: {result: {type: file, default: result.txt}}
+weights:
+  - {repo: org/tiny, files: [config.json, unet/one.safetensors]}
+  - repo: org/tiny
+    files: [unet/two.safetensors]
+    when: {sharp: "yes"}
+    license: {weights: S-Lab}
 """
 GATHER = """\
 name: gather
@@ -86,6 +103,33 @@ def test_a_run_says_it_before_a_download_and_not_when_all_is_here(
     assert licences(told) == [FREE.format("chooses")]
     bench.run("chooses", output="c.txt", model="org/other")
     assert licences(told)[1:] == [PAID.format("chooses")]
+
+
+def test_an_option_fetches_its_own_files_of_a_repo_and_says_their_licence(
+    own_hub: Hub, told: list[str], tmp_path: Path
+) -> None:
+    """In the container they are beside the others."""
+    bench = bench_on(tmp_path, told)
+    bench.add("sharpens", ENTRIES)
+
+    def fetched(sharp: str) -> set[str]:
+        own_hub.forget()
+        bench.run("sharpens", output=f"{sharp}.txt", sharp=sharp)
+        return {
+            request.file for request in own_hub.log(repo="org/tiny") if request.file[:4] != "api:"
+        }
+
+    assert "unet/two.safetensors" not in fetched("no")
+    assert licences(told) == [FREE.format("sharpens")]
+    assert fetched("yes") == {"unet/two.safetensors"}
+    (said,) = licences(told)[1:]
+    assert said.endswith("weights Apache-2.0 and S-Lab, no commercial use")
+    manifest = bench.catalog.find("sharpens").manifest
+    assert isinstance(manifest, ModelManifest)
+    with StepWeights(bench.session, manifest, {"sharp": "yes"}, Options()).get() as view:
+        (place,) = view.paths.values()
+        names = {"config.json", "unet/one.safetensors", "unet/two.safetensors"}
+        assert set(view.files) == {f"{place}/{name}" for name in names}
 
 
 def test_two_steps_say_it_once(told: list[str], tmp_path: Path) -> None:

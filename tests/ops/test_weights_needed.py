@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cvl.core.manifest import ModelManifest
+from cvl.ops.request import Options
 from cvl.ops.weights.needs import UrlNeed, declared, needs_of
+from cvl.ops.weights.planned import planned_weights
+from tests.ops.bench import Bench
 from tests.support import manifests
 
 SHA = "0" * 64
@@ -39,6 +42,21 @@ def test_some_weights_are_needed_only_with_what_was_chosen(
 ) -> None:
     needs = needs_of(model(), {"quality": quality, "edges": edges})
     assert [need.name if isinstance(need, UrlNeed) else need.repo for need in needs] == needed
+
+
+def test_entries_of_one_repo_add_files_and_each_has_a_size_of_its_own(bench: Bench) -> None:
+    entries = """\
+weights:
+  - {repo: org/base, files: [plain.bin], size_gb: 5}
+  - {repo: org/base, files: [fine.bin], size_gb: 1, when: {quality: fine}}
+"""
+    text = manifests.MODEL.replace("inputs:\n", f"{entries}inputs:\n{CHOICES}")
+    manifest = manifests.model(text, "echo")
+    for quality, gb in (("plain", [5]), ("fine", [5, 1])):
+        needs = needs_of(manifest, {"quality": quality})
+        assert [n.patterns for n in needs] == [("plain.bin",), ("fine.bin",)][: len(gb)]
+        planned = planned_weights(bench.session, manifest, {"quality": quality}, Options())
+        assert [(w.name, w.needed) for w in planned] == [("org/base", n * 10**9) for n in gb]
 
 
 def test_those_of_other_choices_are_not_what_an_example_comes_with() -> None:

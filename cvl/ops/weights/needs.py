@@ -51,13 +51,18 @@ Need = RepoNeed | UrlNeed
 def needs_of(manifest: ModelManifest, values: Mapping[str, Any]) -> list[Need]:
     """The weights of a model with these inputs; those that an input names which is not known yet
     are left out. InputError when it names no repo."""
-    return [_need(weights, values) for weights in manifest.weights if _is_needed(weights, values)]
+    return [need for _, need in entries_of(manifest, values)]
 
 
 def declared(manifest: ModelManifest) -> list[tuple[Weights, Need]]:
     """Those that the manifest names by itself, with the defaults of its inputs, and what else it
     says of them."""
-    values = {name: spec.default for name, spec in manifest.inputs.items()}
+    return entries_of(manifest, {name: spec.default for name, spec in manifest.inputs.items()})
+
+
+def entries_of(manifest: ModelManifest, values: Mapping[str, Any]) -> list[tuple[Weights, Need]]:
+    """Of the manifest, those that are needed with these inputs. Several may be of one repo: files
+    of it that are needed with other inputs."""
     return [
         (weights, _need(weights, values))
         for weights in manifest.weights

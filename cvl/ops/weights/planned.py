@@ -11,7 +11,7 @@ from cvl.core.references import parse_reference
 from cvl.core.units import size
 from cvl.ops.request import Options
 from cvl.ops.session import Session
-from cvl.ops.weights.needs import needs_of
+from cvl.ops.weights.needs import entries_of
 from cvl.ops.weights.using import GB, State, Used, here, name_of
 
 
@@ -32,14 +32,13 @@ def planned_weights(
 ) -> list[PlannedWeights]:
     """Those that the inputs name which are known yet."""
     values = {name: value for name, value in inputs.items() if parse_reference(value) is None}
-    guessed = {w.repo: int((w.size_gb or 0) * GB) for w in manifest.weights}
     planned = []
-    for need in needs_of(manifest, values):
+    for weights, need in entries_of(manifest, values):
         name = name_of(need)
         if name in options.weights:
             planned.append(PlannedWeights(name, "own"))
             continue
-        found = here(session, Used(need, size=guessed.get(name, 0)))
+        found = here(session, Used(need, size=int((weights.size_gb or 0) * GB)))
         planned.append(PlannedWeights(name, found.state, found.present, found.needed, found.known))
     return planned
 

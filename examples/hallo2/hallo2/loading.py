@@ -14,7 +14,10 @@ from hallo2.generation import Studio
 from hallo2.network import Networks
 from hallo2.offload import OFFLOADS as OFFLOADS
 from hallo2.offload import Places
-from hallo2.sizes import Sizes
+from hallo2.restorer import FaceRestorer
+from hallo2.sizes import RestorerSizes, Sizes
+
+RESTORER = "params_ema"
 
 
 class CheckpointError(ValueError):
@@ -68,10 +71,7 @@ def load(
 def load_networks(paths: Paths, dtype: torch.dtype) -> tuple[Networks, Sizes]:
     """On the CPU. The file is mapped, and nothing in it is run."""
     config = json.loads((paths.unet / "config.json").read_text())
-    try:
-        tensors = torch.load(paths.net, map_location="cpu", weights_only=True, mmap=True)
-    except (RuntimeError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{paths.net} cannot be read: {error}") from None
+    tensors = unpickled(paths.net)
     networks, sizes = empty_networks(config, tensors)
     try:
         networks.load_state_dict(tensors, strict=True, assign=True)
@@ -91,3 +91,33 @@ def empty_networks(
         raise CheckpointError(f"the checkpoint is of another model: it has no {missing}") from None
     with torch.device("meta"):
         return Networks(config, sizes), sizes
+
+
+def load_restorer(path: Path, device: torch.device | str, dtype: torch.dtype) -> FaceRestorer:
+    """Of `hallo2/net_g.pth`, which also holds the weights as training left them: the means over
+    its last steps (EMA) are used, and only these are read.
+
+    Raises CheckpointError where names or shapes are others: upstream would go on with random
+    numbers for what is missing.
+    """
+    states = unpickled(path)
+    tensors = states.get(RESTORER) if isinstance(states, dict) else None
+    if not isinstance(tensors, dict):
+        raise CheckpointError(f"{path} is of another model: it has no {RESTORER}")
+    try:
+        with torch.device("meta"):
+            restorer = FaceRestorer(RestorerSizes.of(tensors))
+        restorer.load_state_dict(tensors, strict=True, assign=True)
+    except KeyError as missing:
+        raise CheckpointError(f"{path} is of another model: it has no {missing}") from None
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} does not fit: {error}") from None
+    return restorer.to(device, dtype).eval().requires_grad_(False)
+
+
+def unpickled(path: Path) -> Any:
+    """On the CPU, mapped; nothing in it is run. Raises CheckpointError."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (RuntimeError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -13,6 +14,8 @@ CLIP_FRAMES = 16
 MOTION_FRAMES = 2
 """Frames of the end of a clip that the next one continues."""
 FPS = 25
+MIDDLE_BLOCKS = 2
+"""Of the encoder of faces, after those of its levels."""
 HEARD_FRAMES, HEARD_LAYERS = 5, 12
 """What of the sound a frame hears: the states of wav2vec2's layers at itself and its neighbours."""
 
@@ -86,3 +89,65 @@ def _locator(tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
     names = [n for n in tensors if n.startswith("face_locator.blocks.") and n.endswith("weight")]
     return (first, *(tensors[f"face_locator.blocks.{i}.weight"].shape[0]
                      for i in range(1, len(names), 2)))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RestorerSizes:
+    """Of the network that restores faces. Defaults are those of the official checkpoint.
+
+    channels: of each level, the whole picture first, each of half the sides of the one before;
+    blocks: of a level; latent: channels of a code, of which there are `codes`; width, inner: of
+    the transformer's tokens, and within its feed-forward networks; side: of the smallest level,
+    a code for each of its places; fused: levels at which the generator is shown the encoder's
+    picture, as faithful as is asked.
+    """
+
+    channels: tuple[int, ...] = (64, 128, 128, 256, 256, 512)
+    blocks: int = 2
+    latent: int = 256
+    codes: int = 1024
+    width: int = 512
+    inner: int = 1024
+    layers: int = 9
+    heads: int = 8
+    side: int = 16
+    fused: tuple[int, ...] = (1, 2, 3, 4)
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor]) -> RestorerSizes:
+        """From the checkpoint's shapes, in which heads do not show. Raises KeyError or ValueError
+        where they are of another network."""
+        halvings = _numbers(tensors, "encoder.blocks.", ".conv.weight")
+        convolutions = _numbers(tensors, "encoder.blocks.", ".conv1.weight")
+        blocks = max(1, (len(convolutions) - MIDDLE_BLOCKS) // (len(halvings) + 1))
+        channels = (tensors[f"encoder.blocks.{n}.conv1.weight"].shape[0] for n in convolutions)
+        codes, latent = tensors["quantize.embedding.weight"].shape
+        places, width = tensors["position_emb"].shape
+        if not convolutions or width % cls.heads:
+            raise ValueError(f"{len(convolutions)} blocks encode, and tokens are {width} wide")
+        found = cls(
+            channels=tuple(channels)[:-MIDDLE_BLOCKS:blocks],
+            blocks=blocks,
+            latent=latent,
+            codes=codes,
+            width=width,
+            inner=tensors["ft_layers.0.linear1.weight"].shape[0],
+            layers=len(_numbers(tensors, "ft_layers.", ".linear1.weight")),
+            side=math.isqrt(places),
+        )
+        fused = (
+            level
+            for level in range(len(found.channels))
+            if f"fuse_convs_dict.{found.pixels(level)}.scale.0.weight" in tensors
+        )
+        return replace(found, fused=tuple(fused))
+
+    def pixels(self, level: int = 0) -> int:
+        """Of a side of the picture at this level."""
+        return self.side << (len(self.channels) - 1 - level)
+
+
+def _numbers(tensors: Mapping[str, Tensor], before: str, after: str) -> list[int]:
+    """That stand between these in names, in order."""
+    names = (n for n in tensors if n.startswith(before) and n.endswith(after))
+    return sorted(int(name[len(before) : -len(after)]) for name in names)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
+from cvl_inside.faces.resnet import STAGES, ResNet50
 from torch import nn
-
-from sadtalker.resnet import STAGES, ResNet50
 
 PARTS = (80, 64, 80, 3, 27, 2, 1)
 """Identity, expression, texture, head angles, lighting, shift in the plane, depth."""

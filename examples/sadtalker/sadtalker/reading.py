@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import torch
+from cvl_inside.faces.detector import find_face
+from cvl_inside.faces.retina_face import RetinaFace
 from PIL import Image
 
 from sadtalker.face3d import FaceReconstruction, motion_of
-from sadtalker.face_detector import RetinaFace, find_face
 from sadtalker.face_input import aligned, five_points
 from sadtalker.framing import Framing, around_face, whole
 from sadtalker.landmark_net import LandmarkNet, find_landmarks

@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import torch
+from cvl_inside.faces.weights import Tensors, counted, stages
 
 from sadtalker.dense_motion import DenseMotion
-from sadtalker.enlarger import Enlarger
 from sadtalker.face3d import FaceReconstruction
-from sadtalker.face_detector import RetinaFace
 from sadtalker.generator import Generator
 from sadtalker.keypoints import KeypointDetector
 from sadtalker.landmark_net import LandmarkNet
 from sadtalker.mapping import MappingNet
-from sadtalker.parser import FaceParser
 from sadtalker.restorer import Restorer
-
-Tensors = dict[str, torch.Tensor]
-
-
-def counted(tensors: Tensors, name: str) -> int:
-    """How many of `name` with a number for {} there are."""
-    count = 0
-    while name.format(count) in tensors:
-        count += 1
-    return count
-
-
-def stages(tensors: Tensors, prefix: str) -> tuple[int, ...]:
-    """Blocks of each stage of a ResNet."""
-    names = (f"{prefix}layer{stage}.{{}}.conv1.weight" for stage in range(1, 5))
-    return tuple(counted(tensors, name) for name in names)
 
 
 def face_reconstruction(tensors: Tensors) -> FaceReconstruction:
     width = len(tensors["backbone.conv1.weight"])
     return FaceReconstruction(width, stages(tensors, "backbone."))
-
-
-def retina_face(tensors: Tensors) -> RetinaFace:
-    width, channels = len(tensors["body.conv1.weight"]), len(tensors["fpn.output1.0.weight"])
-    return RetinaFace(width, channels, stages(tensors, "body."))
 
 
 def landmark_net(tensors: Tensors) -> LandmarkNet:
@@ -95,16 +71,3 @@ def restorer(tensors: Tensors) -> Restorer:
     sizes = (tensors[f"{prefix}style_convs.{2 * level}.bias"].shape[1] for level in range(levels))
     _, latent = tensors[prefix + "to_rgb1.modulated_conv.modulation.weight"].shape
     return Restorer((tensors[prefix + "constant_input.weight"].shape[1], *sizes), latent)
-
-
-def face_parser(tensors: Tensors) -> FaceParser:
-    steps = counted(tensors, "decoder.{}.conv1.conv2d.weight")
-    blocks = (f"encoder.{step}.conv2.conv2d.weight" for step in range(1, steps + 1))
-    widths = (len(tensors["encoder.0.conv2d.weight"]), *(len(tensors[name]) for name in blocks))
-    body = counted(tensors, "body.{}.conv1.conv2d.weight")
-    return FaceParser(widths, body, len(tensors["out_mask_conv.conv2d.weight"]))
-
-
-def enlarger(tensors: Tensors) -> Enlarger:
-    growth, channels = tensors["body.0.rdb1.conv1.weight"].shape[:2]
-    return Enlarger(channels, counted(tensors, "body.{}.rdb1.conv1.weight"), growth)

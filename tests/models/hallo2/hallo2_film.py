@@ -26,7 +26,8 @@ PORTRAIT = EXAMPLE / "samples" / "portrait.jpg"
 WISHES = {
     "size": "64", "steps": 1, "cfg_scale": 3.5, "pose_weight": 1.0, "face_weight": 1.0,
     "lip_weight": 1.0, "face_expand_ratio": 1.2, "separate_vocals": False, "halved": False,
-    "vae_tiling": False, "crf": 17, "face": "any",
+    "vae_tiling": False, "crf": 17, "face": "any", "super_resolution": "none", "upscale": 1,
+    "fidelity_weight": 0.5, "bg_upsampler": "none", "face_upsample": False,
 }  # fmt: skip
 
 

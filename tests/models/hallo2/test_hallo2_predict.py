@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +84,42 @@ def test_a_long_picture_is_cut_to_a_square_about_the_face(studio: Studio, short:
     tall = studio.folder / "tall.png"
     Image.new("RGB", (300, 900), "olive").save(tall)
     assert studio(short, image=str(tall), cfg_scale=1).frames.shape[1:] == (64, 64, 3)
+
+
+def test_a_film_is_restored_and_enlarged_where_that_is_asked_for(
+    studio: Studio, short: Path, plain: bytes
+) -> None:
+    """As many frames, of 512 at least, with all of the networks' files of the checkpoint."""
+    film = studio(short, cfg_scale=1, super_resolution="codeformer", bg_upsampler="realesrgan")
+    assert film.frames.shape == (13, 512, 512, 3) and film.content != plain
+    assert film.ctx.metrics["restored"] == 13 and film.ctx.done == [(1, 1)]
+
+
+WITHOUT = {
+    "no background to enlarge": {"face_upsample": True},
+    "no faces to restore": {"bg_upsampler": "realesrgan"},
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_options_of_super_resolution_want_it(name: str, tmp_path: Path) -> None:
+    empty = Studio(tmp_path / "none", tmp_path)
+    with pytest.raises(InputError) as refused:
+        empty(sound(tmp_path / "s.wav", TONE.format(1)), **WITHOUT[name])
+    assert "--super-resolution codeformer" in refused.value.hint
+
+
+def test_files_that_are_not_those_of_super_resolution_are_refused(
+    studio: Studio, short: Path, tmp_path: Path
+) -> None:
+    """With a sentence, and no video."""
+    checkpoint = tmp_path / "checkpoint"
+    shutil.copytree(studio.weights[predict.REPO], checkpoint)
+    (checkpoint / "facelib" / "parsing_parsenet.pth").write_bytes(b"<html>")
+    broken = Studio(checkpoint, tmp_path)
+    with pytest.raises(InputError, match=r"parsing_parsenet\.pth cannot be read"):
+        broken(short, cfg_scale=1, super_resolution="codeformer")
+    assert not (tmp_path / "made.mp4").exists()
 
 
 REFUSED = {

@@ -14,7 +14,8 @@ import torch
 HERE = Path(__file__).resolve().parent
 GOLDEN = HERE / "golden"
 EXAMPLE = HERE.parents[2] / "examples" / "sadtalker"
-sys.path[:0] = [str(HERE.parent), str(EXAMPLE)]
+INSIDE = HERE.parents[2] / "cvl" / "inside"
+sys.path[:0] = [str(HERE.parent), str(EXAMPLE), str(INSIDE)]
 
 import filling  # noqa: E402
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import sadtalker_small as small
 import torch
-from sadtalker import background, enhancing, sizes
-from sadtalker.background import Background
+from cvl_inside.faces import weights
+from cvl_inside.faces.background import Background
+from cvl_inside.faces.enlarger import Enlarger
+from cvl_inside.faces.parser import FaceParser
+from cvl_inside.faces.retina_face import RetinaFace
+from sadtalker import enhancing
 from sadtalker.enhancing import Enhancer
-from sadtalker.enlarger import Enlarger
-from sadtalker.face_detector import RetinaFace
-from sadtalker.parser import FaceParser
 from sadtalker.restorer import Restorer
 from sadtalker_small import filled, pictures
 from test_sadtalker_networks import far, golden
@@ -46,17 +47,14 @@ def test_a_picture_that_the_net_enlarges(enlarger: Enlarger) -> None:
     assert far(made[0, :, ::2], golden("background")["net"]) <= CLOSE
 
 
-def test_a_picture_of_odd_sides_in_four_tiles(
-    enlarger: Enlarger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_picture_of_odd_sides_in_four_tiles(enlarger: Enlarger) -> None:
     """They meet where upstream's do, with the same next to them."""
     picture, theirs = small.picture("enlarged", *small.ENLARGED), golden("background")
     made = Background(enlarger).enlarged(picture)
     assert made.shape == (822, 846, 3)
     assert steps(made[::9, ::7], theirs["tiled"]) <= 1
     assert steps(made[small.SEAM][:, ::5], theirs["tiled_at_seam"]) <= 1
-    monkeypatch.setattr(background, "MARGIN", 4)
-    other = Background(enlarger).enlarged(picture)
+    other = Background(enlarger, margin=4).enlarged(picture)
     assert steps(other[small.SEAM][:, ::5], theirs["tiled_at_seam"]) > 2
 
 
@@ -85,5 +83,5 @@ def test_with_half_the_precision_it_is_nearly_the_same(enlarger: Enlarger) -> No
 
 def test_the_net_has_the_sizes_of_its_weights(enlarger: Enlarger) -> None:
     tensors = enlarger.state_dict()
-    made = sizes.enlarger(tensors).state_dict()
+    made = weights.enlarger(tensors).state_dict()
     assert {n: t.shape for n, t in made.items()} == {n: t.shape for n, t in tensors.items()}

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import sadtalker_small as small
 import torch
+from cvl_inside.faces import detector
 from PIL import Image
 from sadtalker import (
-    face_detector,
     face_input,
     landmark_net,
     mapping,
@@ -144,8 +144,8 @@ def test_a_face_is_moved_for_the_3d_net_as_upstream_moves_it() -> None:
 
 
 def test_faces_are_where_upstream_finds_them() -> None:
-    places = face_detector.anchors(90, 130)
-    made = face_detector.decoded(small.noise("boxes", (len(places), 4)), places)
+    places = detector.anchors(90, 130)
+    made = detector.decoded(small.noise("boxes", (len(places), 4)), places)
     assert np.abs(made - golden("places")["boxes"]).max() <= 1e-6
 
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import sadtalker_small as small
 import torch
+from cvl_inside.faces import weights
+from cvl_inside.faces.detector import anchors, pointed, separate
+from cvl_inside.faces.parser import FaceParser
+from cvl_inside.faces.retina_face import RetinaFace
 from sadtalker import enhancing, sizes
 from sadtalker.enhancing import Enhancer
-from sadtalker.face_detector import RetinaFace, anchors, pointed, separate
-from sadtalker.parser import FaceParser
 from sadtalker.restorer import Restorer
 from sadtalker_small import filled, pictures
 from test_sadtalker_networks import far, golden
@@ -90,7 +92,7 @@ def test_of_boxes_over_each_other_the_surest_is_kept() -> None:
 def test_its_nets_have_the_sizes_of_their_weights() -> None:
     for make, net in (
         (sizes.restorer, Restorer(small.DRAWN, small.LATENT)),
-        (sizes.face_parser, FaceParser(**small.PARSER)),
+        (weights.face_parser, FaceParser(**small.PARSER)),
     ):
         tensors = net.state_dict()
         made = make(tensors).state_dict()

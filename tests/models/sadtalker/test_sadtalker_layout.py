@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 import sadtalker_small as small
 import torch
+from cvl_inside.faces.enlarger import Enlarger
+from cvl_inside.faces.parser import FaceParser
+from cvl_inside.faces.retina_face import RetinaFace
+from cvl_inside.faces.weights import PARSING
 from sadtalker.dense_motion import DenseMotion
-from sadtalker.enlarger import Enlarger
 from sadtalker.expression import ExpressionNet
 from sadtalker.face3d import FaceReconstruction
-from sadtalker.face_detector import RetinaFace
 from sadtalker.generator import Generator
 from sadtalker.keypoints import KeypointDetector
 from sadtalker.landmark_net import LandmarkNet
 from sadtalker.mapping import MappingNet
-from sadtalker.parser import FaceParser
 from sadtalker.pose import PoseNet
 from sadtalker.restorer import Restorer
-from sadtalker.weights import PARSING, RESTORING, TRAINING
+from sadtalker.weights import RESTORING, TRAINING
 
 NETS = {
     "face_3drecon": FaceReconstruction,

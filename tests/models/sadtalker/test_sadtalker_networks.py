@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import sadtalker_small as small
 import torch
-from sadtalker import face_detector, landmark_net
+from cvl_inside.faces.retina_face import RetinaFace
+from sadtalker import landmark_net
 from sadtalker.blocks import fold
 from sadtalker.dense_motion import DenseMotion
 from sadtalker.expression import ExpressionNet
@@ -77,7 +78,7 @@ def test_the_coefficients_of_a_face() -> None:
 
 
 def test_the_detector_of_faces() -> None:
-    net, theirs = filled(face_detector.RetinaFace()), golden("faces")
+    net, theirs = filled(RetinaFace()), golden("faces")
     found = net(pictures("detected", 1, 96, 128) * 255 - 117)
     for name in ("boxes", "scores", "landmarks"):
         assert far(getattr(found, name)[0], theirs[name]) <= CLOSE

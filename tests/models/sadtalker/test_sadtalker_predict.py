@@ -17,8 +17,9 @@ import sadtalker_small as small
 from PIL import Image
 
 ROOT = small.HERE.parents[2]
-sys.path[:0] = [str(ROOT / "cvl" / "inside")]
+sys.path[:0] = [str(ROOT / "tests" / "support")]
 
+from checkpoints import sadtalker as checkpoint  # noqa: E402
 from cvl_inside import InputError, ffmpeg  # noqa: E402
 from cvl_inside.programs import find_ffmpeg  # noqa: E402
 from filming import picture  # noqa: E402
@@ -34,8 +35,6 @@ def loaded(name: str, path: Path) -> ModuleType:
 
 
 predict = loaded("sadtalker_predict", small.EXAMPLE / "predict.py")
-CHECKPOINTS = ROOT / "tests" / "support" / "checkpoints"
-checkpoint = loaded("sadtalker_checkpoint", CHECKPOINTS / "sadtalker.py")
 SAMPLES = ROOT / "examples" / "sadtalker" / "samples"
 FRAMES = 7  # the fewest that are a quarter of a second
 MODES = ["crop", "extcrop", "resize", "full", "extfull"]
@@ -225,7 +224,7 @@ def test_pictures_of_every_kind(weights: Path, speech: Path, tmp_path: Path, kin
 def test_where_the_detector_is_sure_of_no_face_that_is_told(
     weights: Path, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sadtalker.face_detector.SURE", 1.0)
+    monkeypatch.setattr("sadtalker.reading.find_face", lambda *_: None)
     with pytest.raises(InputError) as refused:
         made(weights, tmp_path / "made.mp4", audio=speech, preprocess="full")
     assert refused.value.code == "no_face" and "--preprocess resize" in refused.value.hint

@@ -14,7 +14,7 @@ from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2ForCTC
 
-from . import onnx_files, speaking, tokens
+from . import faces, onnx_files, speaking, tokens
 from .layout import contrast
 from .onnx_files import Node
 
@@ -36,7 +36,7 @@ FACE = np.array([180, 105, 380, 355])
 of every picture."""
 POINTS = np.array([[235, 205], [325, 205], [280, 250], [245, 295], [315, 295]])
 BESIDE = (
-    "CodeFormer/codeformer.pth", "hallo2/net_g.pth", "motion_module/mm_sd_v15_v2.ckpt",
+    "CodeFormer/codeformer.pth", "motion_module/mm_sd_v15_v2.ckpt",
     "stable-diffusion-v1-5/unet/diffusion_pytorch_model.safetensors",
     "face_analysis/models/1k3d68.onnx", "face_analysis/models/genderage.onnx",
     "face_analysis/models/face_landmarker_v2_with_blendshapes.task",
@@ -54,9 +54,11 @@ def hallo2(folder: Path) -> None:
     landmarks(models / "2d106det.onnx")
     identity(models / "glintr100.onnx")
     separator(folder / "audio_separator" / "Kim_Vocal_2.onnx")
+    super_resolution(folder)
     for name in BESIDE:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(bytes(4000))
+    restorer(folder / "hallo2" / "net_g.pth")
 
 
 def networks(folder: Path) -> None:
@@ -80,6 +82,20 @@ def networks(folder: Path) -> None:
     config = folder / "stable-diffusion-v1-5" / "unet" / "config.json"
     config.parent.mkdir(parents=True)
     tokens.write(config, {"_class_name": "UNet2DConditionModel", **UNET})
+
+
+def restorer(path: Path) -> None:
+    """Of faces of 512x512, as in the real repository: weights as training left them, and means of
+    its last steps, of which only these give numbers."""
+    from hallo2.restorer import FaceRestorer
+    from hallo2.sizes import RestorerSizes
+
+    sizes = RestorerSizes(
+        channels=(4, 4, 4, 4, 8, 8), blocks=1, latent=8, codes=32, width=16, inner=32, layers=1
+    )
+    means = FaceRestorer(sizes).state_dict()
+    trained = {name: torch.full_like(tensor, torch.nan) for name, tensor in means.items()}
+    torch.save({"params": trained, "params_ema": means}, path)
 
 
 def autoencoder(folder: Path) -> None:
@@ -160,6 +176,19 @@ def separator(path: Path) -> None:
     nodes = [Node("Mul", ["input", "half"], "output")]
     half = {"half": np.array(0.5, np.float32)}
     onnx_files.write(path, ("input", shape), {"output": shape}, nodes, half)
+
+
+@torch.no_grad()
+def super_resolution(folder: Path) -> None:
+    """What frames are restored and enlarged with, but for the restorer itself."""
+    files = {
+        "facelib/detection_Resnet50_Final.pth": faces.detector(),
+        "facelib/parsing_parsenet.pth": faces.parser(),
+        "realesrgan/RealESRGAN_x2plus.pth": {"params_ema": faces.enlarger()},
+    }
+    for name, held in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        torch.save(held, folder / name)
 
 
 def constant(

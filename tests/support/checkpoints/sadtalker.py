@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from . import faces
+
 SEED = 9
 GAIN = 12.0  # of the last layer, so that not all frames are one grey
-DOUBT = 20.0
-FEATURES = (1.0, 1.5, 3.0, 1.5, 2.0, 2.2, 1.2, 3.0, 2.8, 3.0)  # eyes, nose, corners of the mouth
 
 
 def main() -> None:
@@ -42,10 +42,10 @@ def build(example: Path, output: Path) -> None:
             held = {"mapping": mapping(coefficients), "epoch": 1}
             torch.save(held, repo / f"mapping_{number}-model.pth.tar")
         torch.save({"state_dict": landmarks()}, output / "alignment_WFLW_4HG.pth")
-        torch.save(detector(), output / "detection_Resnet50_Final.pth")
+        torch.save(faces.detector(), output / "detection_Resnet50_Final.pth")
         torch.save({"params_ema": restorer()}, output / "GFPGANv1.4.pth")
-        torch.save(parser(), output / "parsing_parsenet.pth")
-        torch.save({"params_ema": enlarger()}, output / "RealESRGAN_x2plus.pth")
+        torch.save(faces.parser(), output / "parsing_parsenet.pth")
+        torch.save({"params_ema": faces.enlarger()}, output / "RealESRGAN_x2plus.pth")
 
 
 def whole() -> dict[str, torch.Tensor]:
@@ -84,25 +84,6 @@ def landmarks() -> dict[str, torch.Tensor]:
     return started(LandmarkNet(hourglasses=2, channels=16, depth=2, base=8))
 
 
-def detector() -> dict[str, torch.Tensor]:
-    """Named as after training on several GPUs. It is sure of a face of the smaller size at every
-    place of the coarsest level, and not surer of any: the first counts."""
-    from sadtalker.face_detector import RetinaFace
-
-    net = RetinaFace(width=4, channels=16, stages=(1, 1, 1, 1))
-    for level, head in enumerate(net.ClassHead):
-        head.conv1x1.weight.zero_()
-        sure = DOUBT if level == 2 else -DOUBT
-        head.conv1x1.bias.copy_(torch.tensor([0.0, sure, 0.0, -DOUBT]))
-    for head in net.BboxHead:
-        head.conv1x1.weight.zero_()
-        head.conv1x1.bias.copy_(torch.tensor([4.0, 4.0, 0.0, 0.0] * 2))
-    for head in net.LandmarkHead:
-        head.conv1x1.weight.zero_()
-        head.conv1x1.bias.copy_(torch.tensor(FEATURES * 2))
-    return {f"module.{name}": tensor for name, tensor in started(net).items()}
-
-
 def restorer() -> dict[str, torch.Tensor]:
     """With some of what only training used."""
     from sadtalker.restorer import Restorer
@@ -115,22 +96,6 @@ def restorer() -> dict[str, torch.Tensor]:
             tensor.zero_()
     unused = {"toRGB.0.bias": torch.zeros(3), "stylegan_decoder.style_mlp.1.bias": torch.zeros(8)}
     return started(net) | unused
-
-
-def parser() -> dict[str, torch.Tensor]:
-    from sadtalker.parser import FaceParser
-
-    unused = {"out_img_conv.conv2d.bias": torch.zeros(3)}
-    return started(FaceParser(widths=(4, 4, 8), blocks=1)) | unused
-
-
-def enlarger() -> dict[str, torch.Tensor]:
-    from sadtalker.enlarger import Enlarger
-
-    net = Enlarger(channels=8, blocks=1, growth=4)
-    net.conv_last.bias.fill_(0.5)  # between black and white
-    net.conv_last.weight.mul_(GAIN)
-    return started(net)
 
 
 def started(net: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
-Tensor = torch.Tensor
 WIDTHS = (64, 128, 256, 256, 256)
 BLOCKS = 10
 CLASSES = 19

@@ -9,10 +9,10 @@ from itertools import product
 import numpy as np
 import torch
 
-from sadtalker.enlarger import FACTOR, Enlarger
+from .enlarger import FACTOR, Enlarger
 
 TILE = 400  # pixels
-MARGIN = 10  # pixels round a tile that the net sees with it
+MARGIN = 10
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Background:
-    """A net on one device. tile: pixels on each side, an even number, with which memory grows."""
+    """A net on one device. tile: pixels on each side, an even number, with which memory grows;
+    margin: pixels round a tile that the net sees with it."""
 
     net: Enlarger
     tile: int = TILE
+    margin: int = MARGIN
 
     @torch.inference_mode()
     def enlarged(self, frame: np.ndarray) -> np.ndarray:
@@ -38,8 +40,8 @@ class Background:
         height, width = frame.shape[:2]
         even = np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), "reflect")
         made = np.empty((even.shape[0] * FACTOR, even.shape[1] * FACTOR, 3), np.uint8)
-        across = list(spans(even.shape[1], self.tile))
-        for down, along in product(spans(even.shape[0], self.tile), across):
+        across = list(spans(even.shape[1], self.tile, self.margin))
+        for down, along in product(spans(even.shape[0], self.tile, self.margin), across):
             tile = self._enlarged(even[down.seen, along.seen])
             made[down.place, along.place] = tile[down.shown, along.shown]
         return made[: height * FACTOR, : width * FACTOR]
@@ -51,11 +53,11 @@ class Background:
         return (made * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
-def spans(length: int, tile: int) -> Iterator[Span]:
+def spans(length: int, tile: int, margin: int) -> Iterator[Span]:
     for start in range(0, length, tile):
-        end, first = min(start + tile, length), max(start - MARGIN, 0)
+        end, first = min(start + tile, length), max(start - margin, 0)
         yield Span(
-            slice(first, min(end + MARGIN, length)),
+            slice(first, min(end + margin, length)),
             slice((start - first) * FACTOR, (end - first) * FACTOR),
             slice(start * FACTOR, end * FACTOR),
         )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
-Tensor = torch.Tensor
 CHANNELS = 64
 BLOCKS = 23
 GROWTH = 32

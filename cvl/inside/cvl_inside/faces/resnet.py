@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 STAGES = (3, 4, 6, 3)
 EXPANSION = 4
-Tensor = torch.Tensor
 
 
 class Bottleneck(nn.Module):
