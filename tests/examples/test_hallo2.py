@@ -36,6 +36,12 @@ def film(models: Models, examples: str) -> Any:
     return make
 
 
+def files(models: Models) -> set[str]:
+    """Of the repo, that were asked for."""
+    asked = {request.file for request in models.hub.log(repo=REPO) if request.file}
+    return {name for name in asked if not name.startswith("api:")}
+
+
 def test_three_windows_are_a_video_as_long_as_the_speech_and_a_seed_says_what_comes(
     film: Any, models: Models, tmp_path: Path
 ) -> None:
@@ -44,7 +50,7 @@ def test_three_windows_are_a_video_as_long_as_the_speech_and_a_seed_says_what_co
     found = probe(tmp_path / "first.mp4")
     assert (found.frames, found.fps, found.width, found.height) == (38, 25, 256, 256)
     assert found.audio
-    fetched = {request.file for request in models.hub.log(repo=REPO) if request.file}
+    fetched = files(models)
     assert "hallo2/net.pth" in fetched and len(fetched) == 11
     again = ("--audio", tone, "--no-cache", "--offline")
     assert film("again", *SMALL, *again, HF_ENDPOINT=GONE) == first
@@ -59,7 +65,7 @@ def test_rungs_give_the_same_bytes_and_the_voice_alone_others(film: Any, tmp_pat
     every = film("none", *words, "--offload", "none")
     assert film("model", *words, "--offload", "model") == every
     assert film("sequential", *words, "--offload", "sequential") == every
-    assert film("alone", *words, "--separate-vocals", "true") != every
+    assert film("alone", *words, "--separate-vocals") != every
     assert probe(tmp_path / "alone.mp4").frames == 13
 
 
@@ -68,28 +74,34 @@ def test_super_resolution_fetches_its_files_and_tells_their_licence(
 ) -> None:
     words = (*SMALL, "--audio", sound(tmp_path, "tone.wav", "sine=duration=0.5"))
     plain = film("plain", *words)
-    before = {request.file for request in models.hub.log(repo=REPO) if request.file}
+    before = files(models)
     sharp = ("--super-resolution", "codeformer", "--upscale", "1", "--bg-upsampler", "realesrgan")
     data = models.run("hallo2", *words, *sharp, "-o", "sharp.mp4", CVL_EXAMPLES=examples)
     assert (tmp_path / "sharp.mp4").read_bytes() != plain
     found = probe(tmp_path / "sharp.mp4")
     assert (found.frames, found.width, found.height) == (13, 512, 512)
-    fetched = {request.file for request in models.hub.log(repo=REPO) if request.file} - before
-    assert fetched == {
+    assert files(models) - before == {
         "hallo2/net_g.pth", "facelib/detection_Resnet50_Final.pth",
         "facelib/parsing_parsenet.pth", "realesrgan/RealESRGAN_x2plus.pth",
     }  # fmt: skip
     assert "S-Lab License 1.0" in json.dumps(data)
 
 
-def test_emo_is_hallo2(models: Models, examples: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("pipeline", "chosen", "steps"),
+    [("emo", (), {"talk"}), ("avatar_video", ("--avatar", "hallo2"), {"talk", "final"})],
+)
+def test_pipelines_run_it_as_their_avatar(
+    pipeline: str, chosen: tuple[str, ...], steps: set[str], models: Models, examples: str,
+    tmp_path: Path,
+) -> None:  # fmt: skip
     tone = sound(tmp_path, "tone.wav", "sine=duration=0.5")
     options = ("--talk.size", "256", "--talk.steps", "1", "--talk.cfg-scale", "1")
     both = f"{examples}:{EXAMPLES}"
     words = ("--audio", tone, "--image", str(SAMPLE), *options, "--gpus", "none", "--seed", "5")
-    data = models.run("emo", *words, "-o", "emo.mp4", CVL_EXAMPLES=both)
-    assert list(data["steps"]) == ["talk"]
-    assert probe(tmp_path / "emo.mp4").frames == 13
+    data = models.run(pipeline, *chosen, *words, "-o", "film.mp4", CVL_EXAMPLES=both)
+    assert set(data["steps"]) == steps and not data["degraded"]
+    assert probe(tmp_path / "film.mp4").frames == 13
 
 
 def test_its_weights_are_not_for_commercial_use(models: Models, tmp_path: Path) -> None:
