@@ -33,7 +33,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--only", help="one of the files, without .npz")
     given = parser.parse_args()
-    torch.set_grad_enabled(False)
     upstream.make_ready(given.upstream, given.facexlib)
     import golden_background
     import golden_chain

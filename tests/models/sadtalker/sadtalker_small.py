@@ -19,6 +19,8 @@ sys.path[:0] = [str(HERE.parent), str(EXAMPLE), str(INSIDE)]
 
 import filling  # noqa: E402
 
+torch.set_grad_enabled(False)
+
 SIDE = 32  # pixels of a picture that is rendered
 FRAMES = 40  # of the speech: 1 at rest, 32 and 7 more of head movement
 STYLE = 7

@@ -3,31 +3,19 @@ them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import sadtalker_small as small
-import torch
 from cvl_inside.faces import weights
 from cvl_inside.faces.background import Background
 from cvl_inside.faces.enlarger import Enlarger
 from cvl_inside.faces.parser import FaceParser
-from cvl_inside.faces.retina_face import RetinaFace
 from sadtalker import enhancing
 from sadtalker.enhancing import Enhancer
 from sadtalker.restorer import Restorer
 from sadtalker_small import filled, pictures
-from test_sadtalker_networks import far, golden
-
-CLOSE = 1e-4
-UNSEEN = RetinaFace(width=4, channels=16, stages=(1, 1, 1, 1))
-
-
-@pytest.fixture(autouse=True)
-def inference() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
+from test_sadtalker_enhancer import UNSEEN
+from test_sadtalker_networks import CLOSE, far, golden
 
 
 @pytest.fixture(scope="module")

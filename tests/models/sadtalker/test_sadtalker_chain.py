@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import sadtalker_small as small
-import torch
 from cvl_inside.faces import detector
 from PIL import Image
 from sadtalker import (
@@ -34,16 +32,9 @@ from sadtalker.options import Options
 from sadtalker.pose import PoseNet
 from sadtalker.rendering import Renderer, windows
 from sadtalker_small import filled, tensor
-from test_sadtalker_networks import golden
+from test_sadtalker_networks import CLOSE, golden
 
 OTHER = 11
-CLOSE = 1e-4
-
-
-@pytest.fixture(autouse=True)
-def inference() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 @pytest.fixture(scope="module")

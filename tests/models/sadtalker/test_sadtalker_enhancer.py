@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import sadtalker_small as small
-import torch
 from cvl_inside.faces import weights
 from cvl_inside.faces.detector import anchors, pointed, separate
 from cvl_inside.faces.parser import FaceParser
@@ -16,16 +13,9 @@ from sadtalker import enhancing, sizes
 from sadtalker.enhancing import Enhancer
 from sadtalker.restorer import Restorer
 from sadtalker_small import filled, pictures
-from test_sadtalker_networks import far, golden
+from test_sadtalker_networks import CLOSE, far, golden
 
-CLOSE = 1e-4
 UNSEEN = RetinaFace(width=4, channels=16, stages=(1, 1, 1, 1))
-
-
-@pytest.fixture(autouse=True)
-def inference() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 @pytest.fixture(scope="module")

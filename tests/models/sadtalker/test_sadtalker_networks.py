@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import sadtalker_small as small
@@ -29,12 +27,6 @@ Numbers = dict[str, np.ndarray]
 def golden(name: str) -> Numbers:
     with np.load(small.GOLDEN / f"{name}.npz") as file:
         return {key: file[key] for key in file.files}
-
-
-@pytest.fixture(autouse=True)
-def inference() -> Iterator[None]:
-    with torch.inference_mode():
-        yield
 
 
 def far(mine: torch.Tensor | np.ndarray, theirs: np.ndarray) -> float:
