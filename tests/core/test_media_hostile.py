@@ -19,7 +19,7 @@ from cvl.core.media.formats import FORMATS
 
 MIB = 1 << 20
 MOST_READ = 8 * MIB
-MOST_SECONDS = 1.0
+MOST_SECONDS = 3.0  # of one processor; the slowest takes a third of that
 SEEDS = (
     "a.mp4 -c:v libx264 -c:a aac -movflags +faststart",
     "b.mp4 -c:v libx264 -c:a aac -movflags frag_keyframe+empty_moov",
