@@ -39,6 +39,8 @@ OFFLINE = tuple(
 )
 """About half of the time that containers take; they need no network."""
 HUB = "tests/hub"
+BESIDE_HUB = ("tests/machine", "tests/store", "tests/test_wheel.py")
+"""With those of the hub, about half of the time that tests without containers take."""
 FULL = {"CVL_TEST_FULL": "1"}
 
 
@@ -61,10 +63,11 @@ def sessions(target: str) -> list[Session]:
         ]
     if target == "test-examples":
         return [*_examples(), Session("without", ("-m", "not docker", EXAMPLES))]
+    others = tuple(f"--ignore={path}" for path in (HUB, *BESIDE_HUB))
     return [
         *_with_containers(),
-        Session("without containers", ("-m", "not docker", BUT_EXAMPLES, f"--ignore={HUB}")),
-        Session("hub", (HUB,)),
+        Session("without containers", ("-m", "not docker", BUT_EXAMPLES, *others)),
+        Session("hub and state", ("-m", "not docker", HUB, *BESIDE_HUB)),
     ]
 
 
