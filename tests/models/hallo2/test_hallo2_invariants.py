@@ -49,10 +49,9 @@ def test_a_clip_continues_the_one_before() -> None:
     assert not torch.equal(videos[0][1], videos[1][1])
 
 
-def test_clips_join_without_a_jump() -> None:
-    """Where frames are decided by what is said, as the model was trained to, they change from one
-    clip to the next no more than within. Small networks that nobody trained show noise and move by
-    chance: here they see neither noise nor each other."""
+def test_where_clips_join_frames_follow_the_speech_as_elsewhere() -> None:
+    """The same words give the same frame wherever in a clip they are said. The networks see neither
+    noise nor other frames here, so this says nothing of what those carry over to the next clip."""
     networks = deepcopy(small_networks())
     networks.denoising_unet.conv_in.weight.zero_()
     for name, weight in networks.denoising_unet.named_parameters():
