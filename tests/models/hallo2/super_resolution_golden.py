@@ -29,6 +29,7 @@ import cv2
 import numpy as np
 import sharp_case as case
 import torch
+from standing_in import stand_in
 
 COMMIT = "58a9aa6c9f66817a6e084f3874cfc01ac24fed3e"
 SCRIPT = "scripts/video_sr.py"
@@ -57,18 +58,6 @@ def main() -> None:
     origin = np.array(json.dumps({"commit": COMMIT, "sha256": hashes}))
     np.savez_compressed(path, origin=origin, **made)
     assert path.stat().st_size < LARGEST_FILE, path.stat().st_size
-
-
-def stand_in(name: str, **values: Any) -> None:
-    """A module with these names, and those above it."""
-    module = types.ModuleType(name)
-    module.__dict__.update(values)
-    sys.modules[name] = module
-    above, _, last = name.rpartition(".")
-    if above:
-        if above not in sys.modules:
-            stand_in(above)
-        setattr(sys.modules[above], last, module)
 
 
 def enter(upstream: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import sadtalker_small as small
 import torch
 from sadtalker_small import pictures
-from upstream import stand_in
+from standing_in import stand_in
 
 Numbers = dict[str, Any]
 FILES = (

@@ -13,7 +13,7 @@ import numpy as np
 import sadtalker_small as small
 import torch
 from sadtalker_small import filled, pictures, tensor
-from upstream import stand_in
+from standing_in import stand_in
 
 Numbers = dict[str, Any]
 FILES = (

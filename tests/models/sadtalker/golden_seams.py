@@ -14,6 +14,7 @@ import numpy as np
 import seams
 import upstream
 from PIL import Image
+from standing_in import stand_in
 
 FILES = ("src/utils/paste_pic.py", "src/utils/croper.py")
 
@@ -55,7 +56,7 @@ def pasted_upstream(picture: np.ndarray, points: np.ndarray, mode: str) -> np.nd
 
 def paste_pic(picture: Path, part: np.ndarray, where: Any, extended: bool) -> np.ndarray:
     """Upstream's function; the video that it reads has one frame, what it writes is kept."""
-    upstream.stand_in("src.utils.videoio", save_video_with_watermark=lambda *_, **__: None)
+    stand_in("src.utils.videoio", save_video_with_watermark=lambda *_, **__: None)
     from src.utils import paste_pic as module
 
     kept: list[np.ndarray] = []

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from standing_in import stand_in
 
 COMMIT = "cd4c0465ae0b54a6f85af57f5c65fec9fe23e7f8"
 FACEXLIB = "facexlib 0.3.0"
@@ -43,18 +44,6 @@ def hashes(upstream: Path, facexlib: Path) -> list[str]:
     return [
         f"{hashlib.sha256((root / name).read_bytes()).hexdigest()}  {name}" for root, name in files
     ]
-
-
-def stand_in(name: str, **values: Any) -> None:
-    """A module with these names, and those above it."""
-    module = types.ModuleType(name)
-    module.__dict__.update(values)
-    sys.modules[name] = module
-    above, _, last = name.rpartition(".")
-    if above:
-        if above not in sys.modules:
-            stand_in(above)
-        setattr(sys.modules[above], last, module)
 
 
 def same_size(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
