@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import os
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import Timeout
 from huggingface_hub import (
@@ -48,6 +49,8 @@ from cvl.hub.problems import is_short, named
 AT_ONCE = 8
 CHUNK = 1 << 20
 EVERY_S = 1.0
+RENEWING_S = (0.01, 0.1, 1.0)
+"""A link that is not there for longer than all of these was removed for good."""
 Say = Callable[[Reply], None]
 
 
@@ -181,9 +184,9 @@ def _wait_for_others(request: Fetch, path: str, say: Say) -> None:
 def _content(place: str, expected: RepoFile, say: Say) -> tuple[str, str]:
     """(the name that the hub would give to what the file holds, its sha256)."""
     sha256 = hashlib.sha256()
-    git = hashlib.sha1(b"blob %d\0" % os.stat(place).st_size)
     said = time.monotonic()
-    with open(place, "rb") as stream:
+    with _opened(place) as stream:
+        git = hashlib.sha1(b"blob %d\0" % os.fstat(stream.fileno()).st_size)
         while chunk := stream.read(CHUNK):
             sha256.update(chunk)
             if expected.git:
@@ -193,6 +196,16 @@ def _content(place: str, expected: RepoFile, say: Say) -> tuple[str, str]:
                 say(Busy())
     found = sha256.hexdigest()
     return git.hexdigest() if expected.git else found, found
+
+
+def _opened(place: str) -> BinaryIO:
+    """Where a lock is granted to everybody, another process may just be making the link anew, which
+    huggingface_hub does by removing it first."""
+    for pause_s in RENEWING_S:
+        with contextlib.suppress(FileNotFoundError):
+            return open(place, "rb")
+        time.sleep(pause_s)
+    return open(place, "rb")
 
 
 def _remove(request: Fetch, path: str) -> None:

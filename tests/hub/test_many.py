@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from cvl.core.weights import is_leftover
+from cvl.core.weights import RepoFile, is_leftover
+from cvl.hub import repos
 from tests.support.hub import Hub, tiny
 from tests.support.pulls import need, pull
 
@@ -167,3 +168,23 @@ def test_other_programs_and_other_homes_share_the_cache(hub: Hub, tmp_path: Path
     assert all(outcome["sha256"] == SHA256 for outcome in outcomes)
     assert bodies(hub, "org/common") == dict.fromkeys(SHA256, 1)
     assert corrupt(tmp_path / "hf") == []
+
+
+def test_a_link_that_another_process_makes_anew_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without locks it may be away for a moment, as huggingface_hub removes it first."""
+    blob, link = tmp_path / "blob", tmp_path / "link"
+    blob.write_bytes(b"weights")
+    monkeypatch.setattr(repos.time, "sleep", lambda _: link.symlink_to(blob))
+    expected = RepoFile(7, sha256=hashlib.sha256(b"weights").hexdigest())
+    assert repos._content(str(link), expected, lambda _: None) == (expected.blob, expected.sha256)
+
+
+def test_a_link_that_stays_away_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not waited for without end."""
+    waited: list[float] = []
+    monkeypatch.setattr(repos.time, "sleep", waited.append)
+    with pytest.raises(FileNotFoundError):
+        repos._content(str(tmp_path / "link"), RepoFile(7, sha256="0" * 64), lambda _: None)
+    assert 0 < sum(waited) < 5
