@@ -27,10 +27,9 @@ AVATARS = tuple(
     for name in ("avatar_refusals", "hallo2", "models_agree", "sadtalker")
 )
 """With their images built, about half of the time that examples take."""
-STATE = (
-    "tests/store", "tests/machine", "tests/venv", "tests/cli/test_harmless_output.py",
-    "tests/cli/test_homes.py",
-)  # fmt: skip
+LONG = ("tests/cli/test_harmless_output.py", "tests/cli/test_homes.py")
+"""Hundreds of starts of cvl: with `make faults` alone."""
+STATE = ("tests/store", "tests/machine", "tests/venv", *LONG)
 NAMES = "tests/containers/test_hostile_names.py"
 """Of their kind, though no fault."""
 OFFLINE = tuple(
@@ -63,7 +62,7 @@ def sessions(target: str) -> list[Session]:
         ]
     if target == "test-examples":
         return [*_examples(), Session("without", ("-m", "not docker", EXAMPLES))]
-    others = tuple(f"--ignore={path}" for path in (HUB, *BESIDE_HUB))
+    others = tuple(f"--ignore={path}" for path in (HUB, *BESIDE_HUB, *LONG))
     return [
         *_with_containers(),
         Session("without containers", ("-m", "not docker", BUT_EXAMPLES, *others)),
