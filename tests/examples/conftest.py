@@ -21,11 +21,19 @@ EXAMPLES = REPOSITORY / "examples"
 SAMPLE = EXAMPLES / "portrait" / "samples" / "portrait.jpg"
 
 
+LIMIT_S = 900
+"""Of a test of models: the first of all also has torch to install and checkpoints to make, and the
+first of an example its image to build."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever needs a container of an example is a Docker test."""
     for item in items:
-        if {"example_env", "render", "speech"} & set(getattr(item, "fixturenames", ())):
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if {"example_env", "render", "speech"} & fixtures:
             item.add_marker(pytest.mark.docker)
+        if "served" in fixtures:
+            item.add_marker(pytest.mark.timeout(LIMIT_S))
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ class Models:
         """`cvl ...` to its end."""
         return subprocess.run(
             [sys.executable, "-m", "cvl", *words], env={**self.environment, **more},
-            cwd=self.folder, capture_output=True, text=True, timeout=280, check=False,
+            cwd=self.folder, capture_output=True, text=True, timeout=800, check=False,
         )  # fmt: skip
 
     def run(self, example: str, *words: str, **more: str) -> dict[str, Any]:

@@ -18,7 +18,6 @@ EXAMPLES = sorted(
 PYTEST = ("-m", "pytest", "-c", "/dev/null", "--noconftest", "-p", "no:cacheprovider", "-q")
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_it_agrees_with_upstream(example: str, served: Models, engine: Engine) -> None:
     """One thread: networks this small lose by more."""
