@@ -4,6 +4,7 @@ weights from a hub of the tests' own."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -28,6 +29,12 @@ EXAMPLES = REPOSITORY / "examples"
 SUPPORT = REPOSITORY / "tests" / "support"
 INSIDE = REPOSITORY / "cvl" / "inside"
 SAMPLE = EXAMPLES / "portrait" / "samples" / "portrait.jpg"
+MADE = {
+    "": ("text_to_video", ("all",)),
+    "avatars": ("hallo2", ("wan_s2v", "live_avatar", "hallo2")),
+}
+"""For which tests, as CVL_TEST_MODELS says: in the image of which example checkpoints are made, and
+of which families."""
 GONE = "http://127.0.0.1:9"
 """Nobody answers there."""
 
@@ -78,7 +85,8 @@ def served(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         "CVL_EXAMPLES": str(EXAMPLES),
         "CVL_BASE_IMAGE": images.ensure_torch(engine),
     }
-    make_checkpoints(engine, built("text_to_video", environment), folder / "checkpoints")
+    example, families = MADE[os.environ.get("CVL_TEST_MODELS", "")]
+    make_checkpoints(engine, built(example, environment), families, folder / "checkpoints")
     with Hub(folder / "served") as hub:
         for repo in sorted((folder / "checkpoints").glob("*/*")):
             hub.push(f"{repo.parent.name}/{repo.name}", repo)
@@ -94,14 +102,14 @@ def built(example: str, environment: dict[str, str]) -> str:
     return str(image["image"])
 
 
-def make_checkpoints(engine: Engine, image: str, folder: Path) -> None:
+def make_checkpoints(engine: Engine, image: str, families: tuple[str, ...], folder: Path) -> None:
     folder.mkdir()
     engine.docker(
         "run", "--rm", "--network", "none", "--entrypoint", "python",
         "--volume", f"{SUPPORT}:/tests/support:ro", "--volume", f"{folder}:/made",
         "--volume", f"{EXAMPLES / 'hallo2'}:/examples/hallo2:ro",
         "--volume", f"{INSIDE}:/cvl/inside:ro", "--workdir", "/tests/support",
-        image, "-m", "checkpoints", "all", "--output", "/made",
+        image, "-m", "checkpoints", *families, "--output", "/made",
     )  # fmt: skip
 
 

@@ -86,7 +86,7 @@ def _examples() -> list[Session]:
     if not may_install():
         return [Session("in containers", ("-m", "docker", EXAMPLES))]
     others = tuple(f"--ignore={file}" for file in AVATARS)
-    own = {OWN: "avatars", BRIDGE: "cvl-avatars"}
+    own = {OWN: "avatars", BRIDGE: "cvl-avatars", "CVL_TEST_MODELS": "avatars"}
     return [
         Session("in containers", ("-m", "docker", EXAMPLES, *others)),
         Session("avatars in containers", ("-m", "docker", *AVATARS), own),
