@@ -111,7 +111,7 @@ def test_list_shows_them_as_optional_within_80_columns(home: Home) -> None:
         "optional",
         "complete",
     ]
-    assert f"only with {OPTIONS}: org/tiny, sharp.pth" in screen
+    assert f"face, only with {OPTIONS}: org/tiny, sharp.pth" in screen
     assert max(map(len, screen.splitlines())) <= 80
 
 

@@ -61,12 +61,12 @@ def _row(listed: Listed) -> list[str]:
 
 def _options(found: Overview) -> Iterator[str]:
     """What needs which options, whether it is here or not."""
-    names: dict[str, dict[str, None]] = {}
+    names: dict[tuple[str, str], dict[str, None]] = {}
     for listed in found.listed:
         if listed.used.options:
-            names.setdefault(listed.used.options, {})[listed.used.name] = None
-    for options, of in names.items():
-        told = one_line(f"only with {options}: {', '.join(of)}")
+            names.setdefault((listed.example, listed.used.options), {})[listed.used.name] = None
+    for (example, options), of in names.items():
+        told = one_line(f"{example}, only with {options}: {', '.join(of)}")
         yield textwrap.fill(
             told, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
         )

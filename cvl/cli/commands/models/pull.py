@@ -62,10 +62,10 @@ def command(
 ) -> int:
     """Fetch the weights of a SELECTION: what is missing of them.
 
-    What needs other options than the defaults (--enhancer gfpgan) is left out unless it is named
-    itself or some of it is here. A repo that no example uses can be named too (ORG/NAME), with
-    --files and --revision. What is complete is not fetched again, and what is there is not read
-    again: cvl models verify does.
+    What only other options than the defaults need (--enhancer gfpgan) is left out, unless it is
+    named itself or some of it is here. A repo that no example uses can be named too (ORG/NAME),
+    with --files and --revision. What is complete is not fetched again, and what is there is not
+    read again: cvl models verify does.
     """
     if bool(words) == everything:
         raise UsageError("which weights?", hint="name an example or a repo, or give --all")
