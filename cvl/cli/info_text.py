@@ -10,7 +10,7 @@ from typing import Any
 from cvl.cli.units import width
 from cvl.core.licensing import Terms, use_of
 from cvl.core.manifest import InputSpec, ModelLicense, OutputSpec, Resources, Weights
-from cvl.core.names import one_line
+from cvl.core.names import as_option, one_line
 from cvl.core.units import size
 from cvl.ops.describe import Info, ModelInfo, StepInfo
 
@@ -21,7 +21,7 @@ def info_text(info: Info) -> str:
     """Everything of an example, section by section; empty sections are left out."""
     sections: list[tuple[str, list[Row]]] = [
         ("", list(_head(info))),
-        ("inputs", [(_option(name), _input(s)) for name, s in info.inputs.items()]),
+        ("inputs", [(as_option(name), _input(s)) for name, s in info.inputs.items()]),
         ("outputs", [(name, _output(spec)) for name, spec in info.outputs.items()]),
         ("steps", [(s.name, _step(s)) for s in info.steps]),
     ]
@@ -169,10 +169,6 @@ def _license(license: ModelLicense) -> str:
     return f"{license.weights}, {use_of(license.commercial)}"
 
 
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
 def _weights_name(weights: Weights) -> str:
     return weights.repo or weights.to or weights.url.rpartition("/")[2]
 
@@ -184,5 +180,5 @@ def _weights(weights: Weights) -> str:
     parts.append(f"revision {weights.revision}" if weights.repo else weights.url)
     parts += ["gated"] if weights.gated else []
     parts += [weights.license.weights] if weights.license else []
-    parts += [f"only with {_option(name)} {value}" for name, value in weights.when.items()]
+    parts += [f"only with {as_option(name)} {value}" for name, value in weights.when.items()]
     return ", ".join(parts)

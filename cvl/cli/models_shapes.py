@@ -12,7 +12,8 @@ WeightsState = Literal["missing", "partial", "complete"]
 class ListedWeights(Shape):
     """Weights of one example. size: bytes of them that are here; needed: bytes of all of them, by
     what the hub said, or (known is false) by what the manifest says, 0 when it does not. revision
-    is null for a file behind a URL, commit while nobody knows it."""
+    is null for a file behind a URL, commit while nobody knows it; options: those without which no
+    example needs them, null where one does."""
 
     example: str
     weights: str
@@ -23,6 +24,7 @@ class ListedWeights(Shape):
     needed: int
     known: bool
     also_used_by: list[str]
+    options: str | None
 
 
 class OtherRepo(Shape):
@@ -67,7 +69,7 @@ class FileShape(Shape):
 
 class WeightsStatusShape(Shape):
     """since: when the revision was pinned to the commit (seconds since the epoch). No files while
-    nobody knows which there should be."""
+    nobody knows which there should be. options: as in ListedWeights."""
 
     weights: str
     url: str | None
@@ -81,6 +83,7 @@ class WeightsStatusShape(Shape):
     gated: bool
     pickle: bool
     used_by: list[str]
+    options: str | None
     files: list[FileShape]
 
 
@@ -105,7 +108,8 @@ class WeightsLicense(Shape):
 
 class PulledShape(Shape):
     """files: those that were missing; size: their bytes; fetched: they are here now. error and code
-    say why not. licenses is empty where no example knows the weights."""
+    say why not. licenses is empty where no example knows the weights. options: as in
+    ListedWeights."""
 
     weights: str
     revision: str | None
@@ -114,6 +118,7 @@ class PulledShape(Shape):
     size: int
     fetched: bool
     licenses: list[WeightsLicense]
+    options: str | None
     error: str | None
     code: str | None
 

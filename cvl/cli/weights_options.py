@@ -53,9 +53,13 @@ def working(terminal: Terminal, progress: str | None, quiet: bool) -> Iterator[S
         yield session
 
 
-def selected(terminal: Terminal, words: Sequence[str]) -> tuple[Selected, Uses]:
-    """What the words stand for, everything that examples use when there are none; and all uses."""
-    from cvl.ops.weights.selecting import everything, select
+def selected(
+    terminal: Terminal, words: Sequence[str], *, optional: bool = False
+) -> tuple[Selected, Uses]:
+    """What the words stand for, everything that examples use when there are none; and all uses.
+    optional: also what only options ask for and is not here."""
+    from cvl.ops.session import Session
+    from cvl.ops.weights.selecting import everything, select, without_spare
     from cvl.ops.weights.using import uses_of
     from cvl.store.hub_cache import hub_folder
     from cvl.store.hub_survey import survey
@@ -64,9 +68,8 @@ def selected(terminal: Terminal, words: Sequence[str]) -> tuple[Selected, Uses]:
     uses = uses_of(found)
     for name in uses.broken:
         terminal.message(f"{name} is left out: its manifest is broken")
-    if not words:
-        return everything(uses), uses
-    return select(found, uses, survey(hub_folder()), words), uses
+    chosen = select(found, uses, survey(hub_folder()), words) if words else everything(uses)
+    return (chosen if optional else without_spare(Session(), uses, chosen)), uses
 
 
 def weights_of(chosen: Selected) -> list[Used]:

@@ -32,6 +32,11 @@ def canonical(text: str) -> str:
     return text.strip().lower().replace("-", "_")
 
 
+def as_option(name: str) -> str:
+    """An input as one types it: `super_resolution` is given with `--super-resolution`."""
+    return f"--{name.replace('_', '-')}"
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `word` was probably meant to be, or None."""
     names = list(candidates)

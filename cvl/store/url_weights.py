@@ -29,6 +29,11 @@ class UrlWeights:
         except OSError:
             return None
 
+    def begun(self, sha256: str) -> bool:
+        """Is anything of it here: the file with whatever size, a download that goes on or was cut
+        off, or what was found to be wrong?"""
+        return self.place(sha256).exists() or self._part(sha256).exists()
+
     def all(self) -> dict[str, int]:
         """sha256 -> bytes of everything here, but downloads that go on or were cut off."""
         found = files(self.root / "sha256")
@@ -49,7 +54,12 @@ class UrlWeights:
 
     def part(self, sha256: str) -> Path:
         """Where a download goes until it is complete; for who holds the lock on that content."""
-        return make_private(self.place(sha256).parent) / f".{sha256}{PART}"
+        part = self._part(sha256)
+        make_private(part.parent)
+        return part
+
+    def _part(self, sha256: str) -> Path:
+        return self.place(sha256).with_name(f".{sha256}{PART}")
 
     def keep(self, sha256: str, part: Path) -> Path:
         """Give a checked download its name."""

@@ -8,6 +8,7 @@ from cvl.core.manifest import ModelManifest
 from cvl.ops.request import Options
 from cvl.ops.weights.needs import UrlNeed, declared, needs_of
 from cvl.ops.weights.planned import planned_weights
+from cvl.ops.weights.using import name_of, uses_of
 from tests.ops.bench import Bench
 from tests.support import manifests
 
@@ -59,5 +60,25 @@ weights:
         assert [(w.name, w.needed) for w in planned] == [("org/base", n * 10**9) for n in gb]
 
 
-def test_those_of_other_choices_are_not_what_an_example_comes_with() -> None:
-    assert [weights.repo for weights, _ in declared(model())] == ["org/base"]
+def test_what_a_manifest_names_comes_with_the_options_that_ask_for_it() -> None:
+    found = [(name_of(one.need), one.options) for one in declared(model())]
+    asked = "--quality fine"
+    assert found == [("org/base", ""), ("org/fine", asked), ("sharp.pth", asked)]
+
+
+def test_equal_needs_are_optional_while_no_example_has_them_by_default(bench: Bench) -> None:
+    def options() -> list[str]:
+        return [used.options for used in uses_of(bench.catalog).weights if used.name == "org/fine"]
+
+    def add(name: str, when: str) -> None:
+        entry = f"weights:\n  - {{repo: org/fine{when}}}\n"
+        text = manifests.MODEL.replace("inputs:\n", f"{entry}inputs:\n{CHOICES}")
+        bench.add(name, text.replace("name: echo", f"name: {name}"))
+
+    add("one", ", when: {quality: fine}")
+    assert options() == ["--quality fine"]
+    add("other", ", when: {edges: soft}")
+    add("same", ", when: {edges: soft}")
+    assert options() == ["--quality fine or --edges soft"]
+    add("plain", "")
+    assert options() == [""]

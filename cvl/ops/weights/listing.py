@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvl.ops.session import Session
-from cvl.ops.weights.using import Here, Used, Uses, here, others_of
+from cvl.ops.weights.using import Here, Used, Uses, here, is_spare, others_of
 from cvl.store.hub_cache import hub_folder
 from cvl.store.hub_survey import Leftover, RepoOnDisk, survey
 from cvl.store.url_weights import UrlWeights
@@ -16,12 +16,14 @@ from cvl.store.url_weights import UrlWeights
 
 @dataclass(frozen=True)
 class Listed:
-    """Weights of one example; `also`: the other examples that use them."""
+    """Weights of one example; `also`: the other examples that use them; spare: only options ask
+    for them, and nothing of them is here."""
 
     example: str
     used: Used
     here: Here
     also: tuple[str, ...]
+    spare: bool
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,10 @@ def overview(session: Session, uses: Uses) -> Overview:
 def _listed(session: Session, uses: Uses) -> list[Listed]:
     rows = []
     for used in uses.weights:
-        state = here(session, used)
+        state, spare = here(session, used), is_spare(session, uses, used)
         for example in used.examples:
             also = tuple(name for name in used.examples if name != example)
-            rows.append(Listed(example, used, state, also))
+            rows.append(Listed(example, used, state, also, spare))
     return sorted(rows, key=lambda row: row.example)
 
 

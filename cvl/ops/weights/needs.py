@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cvl.core.manifest import ModelManifest, Weights
+from cvl.core.names import as_option
 from cvl.core.pipeline_files import WORD as PIPELINE
 from cvl.core.pipeline_files import is_pipeline, variant_of
 from cvl.core.references import parse_reference
@@ -54,10 +56,28 @@ def needs_of(manifest: ModelManifest, values: Mapping[str, Any]) -> list[Need]:
     return [need for _, need in entries_of(manifest, values)]
 
 
-def declared(manifest: ModelManifest) -> list[tuple[Weights, Need]]:
-    """Those that the manifest names by itself, with the defaults of its inputs, and what else it
-    says of them."""
-    return entries_of(manifest, {name: spec.default for name, spec in manifest.inputs.items()})
+@dataclass(frozen=True)
+class Declared:
+    """Weights that a manifest names by itself. values: inputs that ask for them, the defaults as
+    far as these do; options: the others as one types them, empty where the defaults ask."""
+
+    weights: Weights
+    need: Need
+    values: Mapping[str, Any]
+    options: str
+
+
+def declared(manifest: ModelManifest) -> list[Declared]:
+    """All of them, whatever has to be chosen for that."""
+    defaults = {name: spec.default for name, spec in manifest.inputs.items()}
+    found = []
+    for weights in manifest.weights:
+        values = {**defaults, **weights.when}
+        if _is_needed(weights, values):
+            chosen = [(n, v) for n, v in weights.when.items() if defaults.get(n) != v]
+            options = " ".join(f"{as_option(name)} {shlex.quote(v)}" for name, v in chosen)
+            found.append(Declared(weights, _need(weights, values), values, options))
+    return found
 
 
 def entries_of(manifest: ModelManifest, values: Mapping[str, Any]) -> list[tuple[Weights, Need]]:

@@ -102,7 +102,8 @@ def _of_used(
     session: Session, found: dict[str, RepoOnDisk], used: Used, users: tuple[str, ...]
 ) -> Removal | None:
     """None when nothing of it is here."""
-    why = f"named; {', '.join(users)} would fetch it again"
+    again = f" with {used.options}" if used.options else ""
+    why = f"named; {', '.join(users)} would fetch it again{again}"
     if isinstance(used.need, RepoNeed):
         repo = found.get(folder_of(used.need.repo))
         return _of_repo(repo, found.values(), users, why) if repo else None

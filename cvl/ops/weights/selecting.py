@@ -4,15 +4,16 @@ name of a repo or of the tasks of an example."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cvl.core.names import canonical, nearest
 from cvl.core.weights import REPO, known_as
 from cvl.errors import UserError
 from cvl.ops.examples import Catalog
 from cvl.ops.request import models_of
+from cvl.ops.session import Session
 from cvl.ops.weights.needs import RepoNeed, UrlNeed
-from cvl.ops.weights.using import Used, Uses, others_of
+from cvl.ops.weights.using import Used, Uses, is_spare, others_of
 from cvl.store.hub_survey import RepoOnDisk
 
 LEAST = 3
@@ -22,16 +23,31 @@ LEAST = 3
 @dataclass(frozen=True)
 class Selected:
     """Weights of examples, and repos in the cache that no example uses. by_example: named as those
-    of an example, which others may use too."""
+    of an example, which others may use too; named: optional ones that a word stands for alone;
+    spare: optional ones that were left out."""
 
     weights: tuple[Used, ...]
     others: tuple[RepoOnDisk, ...]
     by_example: frozenset[Used] = frozenset()
+    named: frozenset[Used] = frozenset()
+    spare: tuple[Used, ...] = ()
 
 
 def everything(uses: Uses) -> Selected:
     """All that examples within reach use."""
     return Selected(uses.weights, ())
+
+
+def without_spare(session: Session, uses: Uses, selected: Selected) -> Selected:
+    """Weights that only options ask for count once something of them is here, or when they were
+    named themselves."""
+    spare = tuple(
+        used
+        for used in selected.weights
+        if used not in selected.named and is_spare(session, uses, used)
+    )
+    weights = tuple(used for used in selected.weights if used not in spare)
+    return replace(selected, weights=weights, spare=spare)
 
 
 def select(
@@ -43,6 +59,7 @@ def select(
     repos: dict[str, RepoOnDisk] = {}
     by_example: set[Used] = set()
     by_name: set[Used] = set()
+    optional: set[Used] = set()
     for word in words:
         of_example = _of_example(catalog, uses, word)
         named = [used for used in uses.weights if _is_name(used, word)] or [
@@ -56,8 +73,11 @@ def select(
         weights.update(dict.fromkeys([*(of_example or ()), *named]))
         by_example.update(of_example or ())
         by_name.update(named)
+        optional.update(named if all(used.options for used in named) else ())
         repos.update((repo.folder, repo) for repo in there)
-    return Selected(tuple(weights), tuple(repos.values()), frozenset(by_example - by_name))
+    return Selected(
+        tuple(weights), tuple(repos.values()), frozenset(by_example - by_name), frozenset(optional)
+    )
 
 
 def _of_example(catalog: Catalog, uses: Uses, word: str) -> list[Used] | None:

@@ -4,23 +4,23 @@ network."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from cvl.core.licensing import Part, Terms, license_of, terms_of
+from cvl.core.licensing import Part, Terms, license_of, parts_of, terms_of
 from cvl.core.manifest import ModelManifest
-from cvl.core.weights import RepoFile, total_size
+from cvl.core.weights import total_size
 from cvl.errors import CvlError
 from cvl.ops.examples import Catalog
 from cvl.ops.session import Session
-from cvl.ops.weights.needs import Need, RepoNeed, UrlNeed, declared
-from cvl.ops.weights.resolving import peek
+from cvl.ops.weights.needs import Declared, Need, RepoNeed, UrlNeed, declared
+from cvl.ops.weights.resolving import RepoFiles, peek
 from cvl.store.hub_cache import CachedRepo, hub_folder
 from cvl.store.hub_survey import RepoOnDisk
-from cvl.store.pins import RepoLock
 from cvl.store.url_weights import UrlWeights
 
 GB = 10**9
+OR = " or "
 State = Literal["missing", "partial", "complete"]
 
 
@@ -28,7 +28,8 @@ State = Literal["missing", "partial", "complete"]
 class Used:
     """Weights, and the examples that use them. size: bytes that a manifest says, 0 when it does
     not; gated: it says that the hub asks for terms to be accepted; tasks: of the examples;
-    licenses: (example, what it says of its code and these weights)."""
+    licenses: (example, what it says of its code and these weights); options: without which no
+    example needs them, `--enhancer gfpgan`, empty where one does."""
 
     need: Need
     examples: tuple[str, ...] = ()
@@ -36,6 +37,7 @@ class Used:
     gated: bool = False
     tasks: frozenset[str] = frozenset()
     licenses: tuple[tuple[str, Terms], ...] = ()
+    options: str = ""
 
     @property
     def name(self) -> str:
@@ -75,25 +77,36 @@ def uses_of(catalog: Catalog) -> Uses:
             manifest = catalog.examples[name].manifest
             if not isinstance(manifest, ModelManifest):
                 continue
-            pairs = declared(manifest)
+            used = [_used(name, manifest, one) for one in declared(manifest)]
         except (CvlError, OSError):
             broken.append(name)
             continue
-        for weights, need in pairs:
-            size = int((weights.size_gb or 0) * GB) or weights.size or 0
-            before = found.get(need, Used(need))
-            terms = (name, terms_of(manifest))
-            found[need] = replace(
-                before,
-                examples=(*before.examples, name)
-                if name not in before.examples
-                else before.examples,
-                size=max(before.size, size),
-                gated=before.gated or weights.gated,
-                tasks=before.tasks | {*manifest.tasks},
-                licenses=tuple(dict.fromkeys((*before.licenses, terms))),
-            )
+        for one in used:
+            found[one.need] = _joined(found[one.need], one) if one.need in found else one
     return Uses(tuple(found.values()), tuple(broken))
+
+
+def _used(example: str, manifest: ModelManifest, one: Declared) -> Used:
+    size = int((one.weights.size_gb or 0) * GB) or one.weights.size or 0
+    terms = terms_of(manifest, parts_of(manifest, one.values))
+    return Used(
+        one.need, (example,), size, one.weights.gated, frozenset(manifest.tasks),
+        ((example, terms),), one.options,
+    )  # fmt: skip
+
+
+def _joined(one: Used, other: Used) -> Used:
+    """Two uses of the same; who needs it without options makes it needed without."""
+    options = dict.fromkeys([*one.options.split(OR), other.options])
+    return Used(
+        one.need,
+        tuple(dict.fromkeys((*one.examples, *other.examples))),
+        max(one.size, other.size),
+        one.gated or other.gated,
+        one.tasks | other.tasks,
+        tuple(dict.fromkeys((*one.licenses, *other.licenses))),
+        "" if "" in options else OR.join(options),
+    )
 
 
 def licenses_of(catalog: Catalog, repo: str) -> tuple[tuple[str, Terms], ...]:
@@ -120,7 +133,8 @@ def others_of(uses: Uses, found: Sequence[RepoOnDisk]) -> list[RepoOnDisk]:
 
 @dataclass(frozen=True)
 class Here:
-    """What of weights is here. present, needed: bytes; known: how much is needed is what the hub
+    """What of weights is here. present, needed: bytes, of which those of files that are damaged or
+    in doubt are not present, but make the state partial; known: how much is needed is what the hub
     or the lock says, not what a manifest guesses."""
 
     state: State
@@ -135,42 +149,67 @@ def here(session: Session, used: Used) -> Here:
     """By sizes; what the files hold is not looked at."""
     need = used.need
     if isinstance(need, UrlNeed):
-        there = UrlWeights(session.dirs.url_weights).find(need.sha256, need.size) is not None
-        return Here("complete" if there else "missing", need.size * there, need.size, True)
+        return _url_here(session, need)
     found = peek(session, need)
     lock = session.pins.of(need.repo)
     if found is None:
-        return _unlisted(need, used.size)
-    good = present(lock, found.cached, found.commit, found.wanted)
+        there = _as_found(need)
+        state: State = "partial" if there.wanted else "missing"
+        return Here(state, total_size(there.wanted), used.size, False, there.commit)
+    sizes = found.cached.sizes(found.commit, found.wanted)
+    unsure = found.unsure(session)
+    good = {p: f for p, f in found.wanted.items() if sizes.get(p) == f.size and p not in unsure}
     pin = lock.pins.get(need.revision)
     return Here(
-        _state(len(good), len(found.wanted)), total_size(good), total_size(found.wanted), True,
-        found.commit, pin.since if pin else None,
+        _state(whole=good.keys() == found.wanted.keys(), some=bool(sizes)),
+        total_size(good), total_size(found.wanted), True, found.commit, pin.since if pin else None,
     )  # fmt: skip
 
 
-def present(
-    lock: RepoLock, cached: CachedRepo, commit: str, wanted: dict[str, RepoFile]
-) -> dict[str, RepoFile]:
-    """Files with their size, of which nobody doubts what they hold."""
-    sizes = cached.sizes(commit, wanted)
-    unsure = set(lock.incoming.get(commit, ()))
-    return {p: f for p, f in wanted.items() if sizes.get(p) == f.size and p not in unsure}
+def _url_here(session: Session, need: UrlNeed) -> Here:
+    store = UrlWeights(session.dirs.url_weights)
+    whole = store.find(need.sha256, need.size) is not None
+    return Here(
+        _state(whole=whole, some=store.begun(need.sha256)), need.size * whole, need.size, True
+    )
 
 
-def _state(good: int, wanted: int) -> State:
-    if good == wanted:
-        return "complete"
-    return "partial" if good else "missing"
+def _state(*, whole: bool, some: bool) -> State:
+    if not some:
+        return "missing"
+    return "complete" if whole else "partial"
 
 
-def _unlisted(need: RepoNeed, guessed: int) -> Here:
+def _as_found(need: RepoNeed) -> RepoFiles:
     """Another program may have some of it, and nobody noted what there should be."""
     cached = CachedRepo(hub_folder(), need.repo)
     commit = cached.commit_of(need.revision)
     listing = cached.as_found(commit) if commit else None
-    found = listing.matching(need.patterns) if listing else {}
-    return Here("partial" if found else "missing", total_size(found), guessed, False, commit)
+    return RepoFiles(need, commit, listing.matching(need.patterns) if listing else {})
+
+
+def is_spare(session: Session, uses: Uses, used: Used) -> bool:
+    """Do only options ask for these weights, and is nothing here that they alone bring? No plain
+    run fetches them, so nobody misses them."""
+    if not used.options:
+        return False
+    state = here(session, used).state
+    if isinstance(used.need, UrlNeed) or state != "partial":
+        return state == "missing"
+    return not _own(session, uses, used, used.need)
+
+
+def _own(session: Session, uses: Uses, used: Used, need: RepoNeed) -> dict[str, int]:
+    """Files of weights that are here, and their bytes, without those that others brought: such as
+    have the same files, and are needed anyway or here as a whole."""
+    files = peek(session, need) or _as_found(need)
+    own = set(files.wanted)
+    for other in uses.of_repo(need.repo):
+        brings = not other.options or here(session, other).state == "complete"
+        if other != used and other.revision == need.revision and brings:
+            assert isinstance(other.need, RepoNeed)
+            own -= set((peek(session, other.need) or _as_found(other.need)).wanted)
+    return files.cached.sizes(files.commit, own)
 
 
 def names(examples: Iterable[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -9,6 +11,7 @@ import click
 from cvl.cli.options import catalog, common
 from cvl.cli.terminal import Terminal
 from cvl.cli.units import fitted
+from cvl.core.names import one_line
 from cvl.core.units import size
 from cvl.ops.session import Session
 from cvl.ops.weights.listing import Listed, Overview, overview
@@ -16,6 +19,7 @@ from cvl.ops.weights.using import uses_of
 
 HEADINGS = ["EXAMPLE", "WEIGHTS", "STATE", "ON DISK", "NEEDED", "ALSO USED BY"]
 LEAST = {"EXAMPLE": 16, "WEIGHTS": 20, "ALSO USED BY": 12}
+WIDTH = 79
 OTHERS = "(other programs)"
 
 
@@ -24,8 +28,9 @@ OTHERS = "(other programs)"
 def command(terminal: Terminal) -> int:
     """List the weights of the examples within reach, and what of them is here.
 
-    Then the repos in the same cache that no example uses: they are other programs'. Sizes of what
-    was never fetched are those that manifests say (~). Uses no network.
+    Those that are optional are fetched only with the options named below the table, or by cvl
+    models pull --optional. Repos that no example uses are other programs'. Sizes of what was never
+    fetched are those that manifests say (~). Uses no network.
     """
     found = overview(Session(), uses_of(catalog(terminal)))
     for name in found.broken:
@@ -40,7 +45,8 @@ def command(terminal: Terminal) -> int:
         )
     rows = [_row(listed) for listed in found.listed]
     rows += [[OTHERS, repo.repo, "-", size(repo.whole_size), "-", "-"] for repo in found.others]
-    terminal.data(_data(found), fitted(HEADINGS, rows, LEAST) if rows else "")
+    text = fitted(HEADINGS, rows, LEAST) if rows else ""
+    terminal.data(_data(found), "\n".join([text, *_options(found)]))
     return 0
 
 
@@ -49,7 +55,21 @@ def _row(listed: Listed) -> list[str]:
     guess = "" if here.known else "~"
     needed = f"{guess}{size(here.needed)}" if here.needed else "?"
     also = ", ".join(listed.also) or "-"
-    return [listed.example, listed.used.name, here.state, size(here.present), needed, also]
+    state = "optional" if listed.spare else here.state
+    return [listed.example, listed.used.name, state, size(here.present), needed, also]
+
+
+def _options(found: Overview) -> Iterator[str]:
+    """What needs which options, whether it is here or not."""
+    names: dict[tuple[str, str], dict[str, None]] = {}
+    for listed in found.listed:
+        if listed.used.options:
+            names.setdefault((listed.example, listed.used.options), {})[listed.used.name] = None
+    for (example, options), of in names.items():
+        told = one_line(f"{example}, only with {options}: {', '.join(of)}")
+        yield textwrap.fill(
+            told, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
 
 
 def _data(found: Overview) -> dict[str, Any]:
@@ -81,4 +101,5 @@ def _weights(listed: Listed) -> dict[str, Any]:
         "needed": here.needed,
         "known": here.known,
         "also_used_by": list(listed.also),
+        "options": listed.used.options or None,
     }

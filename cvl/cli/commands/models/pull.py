@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,15 +17,30 @@ from cvl.core.units import size
 from cvl.core.weights import REPO
 from cvl.errors import CvlError, UsageError, UserError
 from cvl.ops.weights.getting import Wanted, pull, wanted
+from cvl.ops.weights.pulling import some
 from cvl.ops.weights.selecting import repo_named
-from cvl.ops.weights.using import Used, licenses_of
+from cvl.ops.weights.using import Used, here, licenses_of
+
+if TYPE_CHECKING:
+    from cvl.ops.session import Session
 
 HEADINGS = ["WEIGHTS", "FILE", "SIZE"]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What words stand for; spare: what of it is left out."""
+
+    weights: Sequence[Used]
+    spare: Sequence[Used] = ()
 
 
 @click.command()
 @selection
 @click.option("--all", "everything", is_flag=True, help="Of all examples within reach.")
+@click.option(
+    "--optional", is_flag=True, help="Also what only other options than the defaults need."
+)
 @click.option(
     "--files", "patterns", multiple=True, metavar="PATTERN",
     help="Only these files of a repo (repeatable): '*.safetensors'.",
@@ -37,6 +53,7 @@ def command(
     terminal: Terminal,
     words: tuple[str, ...],
     everything: bool,
+    optional: bool,
     patterns: tuple[str, ...],
     revision: str | None,
     dry_run: bool,
@@ -45,16 +62,24 @@ def command(
 ) -> int:
     """Fetch the weights of a SELECTION: what is missing of them.
 
-    A repo that no example uses can be named too (ORG/NAME), with --files and --revision. What is
-    complete is not fetched again, and what is there is not read again: cvl models verify does.
+    What only other options than the defaults need (--enhancer gfpgan) is left out, unless it is
+    named itself or some of it is here. A repo that no example uses can be named too (ORG/NAME),
+    with --files and --revision. What is complete is not fetched again, and what is there is not
+    read again: cvl models verify does.
     """
     if bool(words) == everything:
         raise UsageError("which weights?", hint="name an example or a repo, or give --all")
-    weights = _weights(terminal, words, patterns, revision)
+    if patterns or revision:
+        if optional:
+            raise UsageError("--optional is of examples, --files and --revision are of a repo")
+        chosen = Chosen([_repo(terminal, word, revision or "main", patterns) for word in words])
+    else:
+        chosen = _chosen(terminal, words, optional=optional)
     with working(terminal, progress, quiet) as session:
-        planned = wanted(session, weights, dry_run=dry_run)
+        planned = wanted(session, chosen.weights, dry_run=dry_run)
         if not dry_run:
             planned = pull(session, planned)
+        left = _left_out(session, chosen.spare)
     if dry_run and not terminal.json:
         rows = [
             [item.used.name, path, size(file.size)]
@@ -62,25 +87,36 @@ def command(
             for path, file in sorted(item.files.items())
         ]
         terminal.data(None, fitted(HEADINGS, rows, {"WEIGHTS": 16, "FILE": 24}) if rows else "")
-    return _end(terminal, planned, dry_run)
+    return _end(terminal, planned, dry_run, left)
 
 
-def _weights(
-    terminal: Terminal, words: tuple[str, ...], patterns: tuple[str, ...], revision: str | None
-) -> list[Used]:
-    if patterns or revision:
-        return [_repo(terminal, word, revision or "main", patterns) for word in words]
+def _chosen(terminal: Terminal, words: tuple[str, ...], *, optional: bool) -> Chosen:
     found: dict[Used, None] = {}
+    spare: dict[Used, None] = {}
     for word in words or [""]:
         try:
-            chosen, _ = selected(terminal, [word] if word else [])
+            named, _ = selected(terminal, [word] if word else [], optional=optional)
         except UserError:
             if not REPO.fullmatch(word):
                 raise
             found[_repo(terminal, word, "main", ())] = None
         else:
-            found.update(dict.fromkeys(weights_of(chosen)))
-    return list(found)
+            found.update(dict.fromkeys(weights_of(named)))
+            spare.update(dict.fromkeys(named.spare))
+    return Chosen(list(found), [used for used in spare if used not in found])
+
+
+def _left_out(session: Session, spare: Sequence[Used]) -> str:
+    """What is not here and not fetched, in a sentence; empty when there is nothing like that."""
+    if not spare:
+        return ""
+    found = [here(session, used) for used in spare]
+    about = "" if all(one.known for one in found) else "about "
+    sized = f" ({about}{size(sum(one.needed - one.present for one in found))})"
+    names = some(dict.fromkeys(used.name for used in spare))
+    options = ", ".join(dict.fromkeys(used.options for used in spare))
+    more = sized if all(one.needed for one in found) else ""
+    return f"left out: {names}{more}, needed only with {options}; --optional fetches that too"
 
 
 def _repo(terminal: Terminal, word: str, revision: str, patterns: tuple[str, ...]) -> Used:
@@ -89,7 +125,7 @@ def _repo(terminal: Terminal, word: str, revision: str, patterns: tuple[str, ...
     )
 
 
-def _end(terminal: Terminal, planned: list[Wanted], dry_run: bool) -> int:
+def _end(terminal: Terminal, planned: list[Wanted], dry_run: bool, left: str) -> int:
     data = {"dry_run": dry_run, "weights": [_data(item) for item in planned]}
     files = sum(len(item.files) for item in planned if dry_run or item.fetched)
     total = sum(item.size for item in planned if dry_run or item.fetched)
@@ -99,6 +135,8 @@ def _end(terminal: Terminal, planned: list[Wanted], dry_run: bool) -> int:
             terminal.message(f"{item.used.name} is complete")
     if files or not planned:
         terminal.message(f"{'would fetch' if dry_run else 'fetched'} {files} files, {size(total)}")
+    if left:
+        terminal.message(left)
     if not failed:
         terminal.data(data, "") if terminal.json else None
         return 0
@@ -119,6 +157,7 @@ def _data(item: Wanted) -> dict[str, Any]:
         "size": item.size,
         "fetched": item.fetched,
         "licenses": [{"example": name, **to_plain(terms)} for name, terms in item.used.licenses],
+        "options": item.used.options or None,
         "error": item.error.message if item.error else None,
         "code": item.error.code if item.error else None,
     }

@@ -51,6 +51,8 @@ def _lines(status: WeightsStatus) -> Iterator[str]:
         yield f"  {used.revision} was never asked for"
     if used.examples:
         yield f"  used by {', '.join(used.examples)}"
+    if used.options:
+        yield f"  only with {used.options}"
     if used.gated:
         yield "  gated: its terms must be accepted at its page"
     if used.need.pickled or any(file.pickle for file in status.files):
@@ -88,5 +90,6 @@ def _data(status: WeightsStatus) -> dict[str, Any]:
         "gated": used.gated,
         "pickle": used.need.pickled or any(file.pickle for file in status.files),
         "used_by": list(used.examples),
+        "options": used.options or None,
         "files": [asdict(file) for file in status.files],
     }
