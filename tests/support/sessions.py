@@ -27,11 +27,17 @@ AVATARS = tuple(
     for name in ("avatar_refusals", "hallo2", "models_agree", "sadtalker")
 )
 """With their images built, about half of the time that examples take."""
-LONG = ("tests/cli/test_harmless_output.py", "tests/cli/test_homes.py")
-"""Hundreds of starts of cvl: with `make faults` alone."""
-STATE = ("tests/store", "tests/machine", "tests/venv", *LONG)
 NAMES = "tests/containers/test_hostile_names.py"
-"""Of their kind, though no fault."""
+"""Of the kind of faults, though none."""
+STARTS = ("tests/cli/test_harmless_output.py", "tests/cli/test_homes.py")
+"""Hundreds of starts of cvl."""
+DOWNLOADS = tuple(
+    f"tests/hub/test_{name}.py" for name in ("faults", "full_disk", "many", "models_in_use")
+)
+"""Hundreds of those."""
+STATE = ("tests/store", "tests/machine", "tests/venv", *STARTS)
+LATER = tuple(f"--ignore={path}" for path in ("tests/faults", NAMES, *STARTS, *DOWNLOADS))
+"""With `make faults` alone."""
 OFFLINE = tuple(
     f"tests/containers/test_{name}.py"
     for name in ("gpu", "hostile_outputs", "never_twice", "secrets", "shell", "variations")
@@ -62,17 +68,17 @@ def sessions(target: str) -> list[Session]:
         ]
     if target == "test-examples":
         return [*_examples(), Session("without", ("-m", "not docker", EXAMPLES))]
-    others = tuple(f"--ignore={path}" for path in (HUB, *BESIDE_HUB, *LONG))
+    others = tuple(f"--ignore={path}" for path in (HUB, *BESIDE_HUB))
     return [
         *_with_containers(),
-        Session("without containers", ("-m", "not docker", BUT_EXAMPLES, *others)),
-        Session("hub and state", ("-m", "not docker", HUB, *BESIDE_HUB)),
+        Session("without containers", ("-m", "not docker", BUT_EXAMPLES, *LATER, *others)),
+        Session("hub and state", ("-m", "not docker", *LATER, HUB, *BESIDE_HUB)),
     ]
 
 
 def _with_containers() -> list[Session]:
-    """Of `make test`: without those of tests/faults."""
-    some = ("-m", "docker", "--ignore=tests/faults", f"--ignore={NAMES}", BUT_EXAMPLES)
+    """Of `make test`."""
+    some = ("-m", "docker", BUT_EXAMPLES, *LATER)
     if not may_install():
         return [Session("with containers", some)]
     return [
