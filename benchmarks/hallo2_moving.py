@@ -107,7 +107,9 @@ def keep(vae: AutoencoderKL, networks: Networks, file: Path) -> None:
         else:
             rest.append(tensor)
     arrays = {"weights": weights, "scales": scales, "rest": rest}
-    np.savez_compressed(file, **{name: torch.cat(of).numpy() for name, of in arrays.items()})
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as stream:  # by its own name: numpy adds an ending to one that has none
+        np.savez_compressed(stream, **{name: torch.cat(of).numpy() for name, of in arrays.items()})
 
 
 def studio(file: Path = KEPT) -> Studio:

@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 
 HERE = Path(__file__).resolve().parent
-# A file here has the package's name: the package is found first, and this folder not at all.
+# A file here has the package's name: the package is found first, and this folder last.
 sys.path[:] = [
     str(HERE.parent / "examples" / "hallo2"),
     *(place for place in sys.path if Path(place or ".").resolve() != HERE),

@@ -17,8 +17,6 @@ from hallo2_moving import STEP, SYLLABLE, changes, film, loudness, picture, stud
 
 CLIPS = SYLLABLE
 """The mouth is then in another place at every join."""
-
-
 SEEDS = (1, 2)
 
 

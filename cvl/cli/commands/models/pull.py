@@ -71,7 +71,10 @@ def command(
         raise UsageError("which weights?", hint="name an example or a repo, or give --all")
     if patterns or revision:
         if optional:
-            raise UsageError("--optional is of examples, --files and --revision are of a repo")
+            raise UsageError(
+                "--optional is of examples, --files and --revision are of a repo",
+                hint="leave out one or the other",
+            )
         chosen = Chosen([_repo(terminal, word, revision or "main", patterns) for word in words])
     else:
         chosen = _chosen(terminal, words, optional=optional)
